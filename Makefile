@@ -1,0 +1,33 @@
+# Each target is one line; longer logic sits in scripts/.
+.PHONY: build setup demo test test-more lint unit race purego generate cross fuzz crash bench paper clean
+
+export CGO_ENABLED = 0
+GO ?= go
+
+build: ; @scripts/check-go.sh && $(GO) build -trimpath -o bin/hearsight ./cmd/hearsight
+
+setup: ; @scripts/setup.sh
+
+demo: setup build ; @scripts/demo.sh
+
+test: setup lint unit race purego generate cross ; @echo "make test: all passed"
+
+test-more: setup build fuzz readers ; @echo "make test-more: all passed"
+
+lint: ; @scripts/lint.sh
+
+unit: ; $(GO) test ./...
+
+race: ; @scripts/race.sh
+
+purego: ; $(GO) test -tags purego -short ./internal/kernel ./internal/nn
+
+generate: ; @scripts/check-generated.sh
+
+cross: ; @scripts/cross.sh
+
+fuzz: ; @scripts/fuzz.sh $${FUZZTIME:-10s}
+
+readers: ; @scripts/readers.sh
+
+clean: ; rm -rf bin .hearsight demo

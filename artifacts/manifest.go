@@ -1,0 +1,61 @@
+package artifacts
+
+import "os"
+
+// A Manifest is what an artifact consists of. It is an object itself, and its
+// digest is the artifact's: equal contents, equal digest, however and whenever
+// they were made. How an artifact was made stands in the Action that made it.
+type Manifest struct {
+	Type     string `json:"type"`  // pairs, speech, wav, mfcc, images, features, model, scores, report, files
+	Parts    []Part `json:"parts"` // sorted by name
+	Items    int64  `json:"items,omitempty"`
+	Rejected int64  `json:"rejected,omitempty"`
+}
+
+// A Part is a named file of an artifact.
+type Part struct {
+	Name   string `json:"name"` // "mfcc-03.parquet"; may hold slashes for a tree of files
+	Digest Digest `json:"digest"`
+	Size   int64  `json:"size"`
+	Rows   int64  `json:"rows,omitempty"`
+	Schema string `json:"schema,omitempty"` // "hearsight.mfcc/1"; empty: bare bytes
+}
+
+// An Action records that the work described by Description, whose hash is its
+// key, gave the artifact Manifest. The file that holds it is the commit point.
+type Action struct {
+	Description string `json:"description"`
+	Manifest    Digest `json:"manifest"`
+}
+
+// An Artifact is a manifest together with the store that holds its parts.
+type Artifact struct {
+	Digest   Digest
+	Manifest Manifest
+	store    *Store
+}
+
+// Part returns the part called name.
+func (a *Artifact) Part(name string) (Part, bool) {
+	for _, p := range a.Manifest.Parts {
+		if p.Name == name {
+			return p, true
+		}
+	}
+	return Part{}, false
+}
+
+// Parts returns the parts with the given schema, in order of their names.
+func (a *Artifact) Parts(schema string) []Part {
+	var out []Part
+	for _, p := range a.Manifest.Parts {
+		if p.Schema == schema {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// Open opens a part for reading. Its bytes are verified against its digest
+// when it is opened for the first time in this process.
+func (a *Artifact) Open(p Part) (*os.File, error) { return a.store.OpenObject(p.Digest) }

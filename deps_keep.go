@@ -1,0 +1,36 @@
+//go:build deps
+
+package main
+
+import (
+	_ "github.com/apache/arrow/go/v15/arrow/ipc"
+	_ "github.com/goccy/go-yaml"
+	_ "github.com/google/go-cmp/cmp"
+	_ "github.com/hajimehoshi/go-mp3"
+	_ "github.com/invopop/jsonschema"
+	_ "github.com/klauspost/compress/zstd"
+	_ "github.com/mmcloughlin/avo/build"
+	_ "github.com/mmcloughlin/avo/operand"
+	_ "github.com/mmcloughlin/avo/reg"
+	_ "github.com/nlpodyssey/safetensors"
+	_ "github.com/parquet-go/parquet-go"
+	_ "github.com/rogpeppe/go-internal/testscript"
+	_ "github.com/rs/zerolog"
+	_ "github.com/spf13/cobra"
+	_ "github.com/tphakala/go-aac"
+	_ "github.com/vbauerster/mpb/v8"
+	_ "github.com/x448/float16"
+	_ "go.uber.org/goleak"
+	_ "go4.org/unsafe/assume-no-moving-gc"
+	_ "golang.org/x/image/draw"
+	_ "golang.org/x/sync/errgroup"
+	_ "golang.org/x/sys/cpu"
+	_ "golang.org/x/sys/unix"
+	_ "golang.org/x/text/unicode/norm"
+	_ "gonum.org/v1/gonum/dsp/fourier"
+	_ "gonum.org/v1/plot"
+	_ "gonum.org/v1/plot/vg/vgsvg"
+	_ "gorgonia.org/gorgonia"
+	_ "gorgonia.org/tensor"
+	_ "pgregory.net/rapid"
+)

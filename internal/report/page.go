@@ -1,0 +1,159 @@
+package report
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"io"
+	"math"
+	"strings"
+	"time"
+)
+
+// A Page is everything the report shows.
+type Page struct {
+	Title    string
+	Systems  []System
+	Curves   []Curve
+	Examples []Example
+	Rejects  []Reject
+	Spec     string    // text of the spec file
+	Versions []Version // kinds, tools, numeric path
+	Run      *Run      // nil in an artifact: no clock there
+}
+
+// A System is one row of the table: a model and its scores on a set of pairs.
+type System struct {
+	Name     string
+	Set      string // "validation", "hard", …
+	Note     string // what a reader must know of it
+	Pairs    int
+	ToPhoto  Recall // speech -> image, the paper's direction
+	ToSpeech Recall
+	Settings []Setting
+}
+
+// Recall is how often a query finds its partner among the k best.
+type Recall struct {
+	P1, P5, P10       float64
+	P1Low, P1High     float64 // Wilson, 95 %
+	P5Low, P5High     float64
+	P10Low, P10High   float64
+	MedianRank, MRR   float64
+	TiedQueries       int
+	Chance1, Chance10 float64
+}
+
+// A Setting is one line of how a system was made.
+type Setting struct{ Name, Value string }
+
+// A Curve is a loss and recall curve, drawn already.
+type Curve struct {
+	Caption string
+	SVG     []byte
+}
+
+// An Example is a query and what was found for it.
+type Example struct {
+	Kind    string // "best" or "worst"
+	System  string
+	Caption string
+	Rank    float64
+	Clip    []byte // WAV or another format a browser plays; may be empty
+	Clipped string // media type of Clip
+	Photo   []byte // the right photo, JPEG or PNG
+	Found   []byte // the photo ranked first
+	Score   float64
+	Best    float64 // score of the photo ranked first
+}
+
+// A Reject is an item that was set aside.
+type Reject struct{ Item, Stage, Reason string }
+
+// A Version is one thing that the results depend on.
+type Version struct{ Name, Value string }
+
+// Run is what the journal says of how long things took.
+type Run struct {
+	ID      string
+	Started time.Time
+	Wall    time.Duration
+	Host    string
+	Stages  []StageTime
+}
+
+// A StageTime is one stage's line in the journal.
+type StageTime struct {
+	Stage, State string
+	Items        int64
+	Wall, CPU    time.Duration
+}
+
+//go:embed page.html
+var pageHTML string
+
+// Write writes the page as HTML.
+func Write(w io.Writer, p Page) error {
+	t, err := template.New("page").Funcs(funcs).Parse(pageHTML)
+	if err != nil {
+		return fmt.Errorf("report template: %w", err)
+	}
+	var b bytes.Buffer // so that an error half way leaves no half a page
+	if err := t.Execute(&b, p); err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	_, err = w.Write(b.Bytes())
+	return err
+}
+
+var funcs = template.FuncMap{
+	"p":        func(x float64) string { return strings.TrimPrefix(fmt.Sprintf("%.2f", x), "0") },
+	"interval": func(lo, hi float64) string { return fmt.Sprintf("%.2f–%.2f", lo, hi) },
+	"num":      num,
+	"dur":      func(d time.Duration) string { return d.Round(10 * time.Millisecond).String() },
+	"date":     func(t time.Time) string { return t.Format("2006-01-02 15:04 MST") },
+	"paper":    func(name string) *PaperRow { return Paper(name) },
+	"svg":      func(b []byte) template.HTML { return template.HTML(inlineSVG(b)) }, //nolint:gosec // drawn by internal/plot
+	"photo":    func(b []byte) template.URL { return dataURL(imageType(b), b) },
+	"clip":     func(e Example) template.URL { return dataURL(e.Clipped, e.Clip) },
+	"byKind":   byKind,
+}
+
+func num(x float64) string {
+	if math.IsNaN(x) {
+		return "–"
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(fmt.Sprintf("%.2f", x), "0"), ".0")
+}
+
+// inlineSVG drops what may stand before the root element, which has no place
+// inside an HTML body.
+func inlineSVG(b []byte) string {
+	if i := bytes.Index(b, []byte("<svg")); i >= 0 {
+		return string(b[i:])
+	}
+	return ""
+}
+
+func dataURL(mediaType string, b []byte) template.URL {
+	return template.URL("data:" + mediaType + ";base64," + base64.StdEncoding.EncodeToString(b))
+}
+
+func imageType(b []byte) string {
+	if bytes.HasPrefix(b, []byte("\x89PNG")) {
+		return "image/png"
+	}
+	return "image/jpeg"
+}
+
+func byKind(kind string, examples []Example) []Example {
+	var out []Example
+	for _, e := range examples {
+		if e.Kind == kind {
+			out = append(out, e)
+		}
+	}
+	return out
+}

@@ -1,0 +1,10 @@
+#!/bin/sh
+# The race detector over the packages with concurrency. It needs cgo and a C
+# compiler, which the product itself does not.
+set -eu
+cd "$(dirname "$0")/.."
+if ! command -v "${CC:-cc}" >/dev/null 2>&1; then
+	echo "race: no C compiler, and the race detector needs one. Run: apt-get install -y gcc libc6-dev" >&2
+	exit 1
+fi
+CGO_ENABLED=1 ${GO:-go} test -race -short ./artifacts ./pipeline/... ./internal/tool ./internal/table ./internal/kernel ./internal/learn ./stages/...
