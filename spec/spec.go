@@ -99,6 +99,7 @@ type Param struct {
 	Unit     string   // "Hz", "samples", …: for messages and the schema
 	Path     string   // "file", "dir" or "any": the value names an external input
 	Required bool
+	Free     bool // changes how the work goes, never its result: not in the key
 }
 
 // A ParamProblem is what is wrong with one parameter.

@@ -22,6 +22,7 @@ import (
 //	unit:"Hz"           unit of a number, for help and the schema
 //	path:"file"         the value names an external input: file, dir or any
 //	required:"true"     must be given
+//	free:"true"         changes how the work goes, never its result: not in the key
 //	type:"duration"     a string read as a duration ("90s") or as "bytes" ("8GiB")
 func Fields(def any) ([]spec.Param, error) {
 	v := reflect.ValueOf(def)
@@ -46,7 +47,7 @@ func field(f reflect.StructField, v reflect.Value) (spec.Param, error) {
 	}
 	p := spec.Param{
 		Name: name, Doc: f.Tag.Get("doc"), Unit: f.Tag.Get("unit"), Path: f.Tag.Get("path"),
-		Required: f.Tag.Get("required") == "true", Default: v.Interface(), Type: f.Tag.Get("type"),
+		Required: f.Tag.Get("required") == "true", Free: f.Tag.Get("free") == "true", Default: v.Interface(), Type: f.Tag.Get("type"),
 	}
 	if p.Doc == "" {
 		return p, fmt.Errorf("parameter %s has no doc", name)
