@@ -27,11 +27,13 @@ var rules = [][]string{
 	{"internal/npy"},
 	{"internal/tool"},
 	{"internal/kernel/gen"},
-	{"internal/kernel"},
+	{"internal/kernel/simd"},
+	{"internal/kernel", "internal/kernel/simd"},
 	{"internal/nn", "internal/kernel"},
 	{"internal/model", "internal/nn", "internal/kernel", "internal/atomicfile"},
 	{"internal/learn", "internal/model", "internal/nn", "internal/kernel", "internal/table", "internal/atomicfile"},
-	{"internal/table"},
+	{"internal/table/ipcmeta"},
+	{"internal/table", "internal/table/ipcmeta"},
 	{"internal/audio"},
 	{"internal/mel"},
 	{"internal/vision"},
@@ -47,7 +49,7 @@ var rules = [][]string{
 	{"pipeline", "spec", "artifacts", "stages/stage", "internal/atomicfile"},
 	{"pipeline/*", "pipeline", "spec", "artifacts", "stages/stage", "internal/atomicfile", "internal/tool"},
 
-	{"cmd/*", "spec", "artifacts", "artifacts/*", "pipeline", "pipeline/*", "stages", "stages/stage", "internal/*"},
+	{"cmd/*", "spec", "artifacts", "artifacts/*", "pipeline", "pipeline/*", "stages", "stages/*", "internal/*"},
 	{"scripts/*", "internal/*"},
 }
 

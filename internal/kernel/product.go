@@ -1,0 +1,266 @@
+package kernel
+
+import (
+	"unsafe"
+
+	"github.com/hearsight/hearsight/internal/kernel/simd"
+)
+
+// A product is C (+)= A·B with A a view. A has groups of rows; each row has
+// segs segments of segLen values that lie together:
+//
+//	A(g, r, s, i) = a[group.at(g) + r*lda + seg.at(s) + i]
+//
+// A plain matrix is one group and one segment. In a convolution a group is one
+// row of the output image, a segment one row of the kernel. A transposed view
+// swaps the strides: the i of a segment are lda apart, rows lie together.
+// C has groups*rows rows, ldc apart.
+type product[T Float] struct {
+	path         *path
+	a            []T
+	lda          int
+	trans        bool
+	groups, rows int
+	group        offsets
+	segs, segLen int
+	seg          offsets
+	n            int
+	c            []T
+	ldc          int
+	e            Epilogue[T]
+}
+
+// offsets are places at two steps: i/inner*outerStep + i%inner*step.
+// The zero value is for i = 0 only.
+type offsets struct{ inner, outerStep, step int }
+
+func (o offsets) at(i int) int {
+	if o.inner == 0 {
+		return i * o.step
+	}
+	return i/o.inner*o.outerStep + i%o.inner*o.step
+}
+
+const (
+	// maxPacked bounds the scratch for B: 8 MiB of float32, a part of L3.
+	maxPacked = 2 << 20
+	// taskRows and taskCols are the part of C that one goroutine takes at a
+	// time: A's block of 196 rows stays in L2 while the panels pass by.
+	taskRows = 196
+	taskCols = 256
+	// manyTasks is how many tasks to cut, where the shape allows, so that a
+	// handful of CPUs ends together; each is worth starting a goroutine for if
+	// it has minTask multiplications (4 µs).
+	manyTasks = 16
+	minTask   = 1 << 19
+)
+
+// kBlocks are the blocks of k. A transposed view is packed, which flattens it.
+func (p *product[T]) kBlocks() []block {
+	if p.trans {
+		return blocks(1, p.segs*p.segLen)
+	}
+	return blocks(p.segs, p.segLen)
+}
+
+// runSource packs B, a stretch of columns at a time, and multiplies.
+func (p *product[T]) runSource(b source[T]) {
+	k := p.segs * p.segLen
+	if p.groups*p.rows == 0 || p.n == 0 {
+		return
+	}
+	bl := p.kBlocks()
+	nr := p.path.nr()
+	parts := max(1, (panelsSize(p.path, k, p.n)+maxPacked-1)/maxPacked)
+	step := ceilTo((p.n+parts-1)/parts, nr)
+	buf := getBuf[T](&bPool, panelsSize(p.path, k, min(p.n, step)))
+	defer putBuf(&bPool, buf)
+	for c0 := 0; c0 < p.n; c0 += step {
+		cols := min(step, p.n-c0)
+		pan := newPanels(p.path, bl, k, cols, *buf)
+		pan.fill(b, c0)
+		p.runPacked(&pan, c0)
+	}
+}
+
+// runPacked multiplies with the packed columns of B that start at col0 of C.
+func (p *product[T]) runPacked(b *panels[T], col0 int) {
+	if p.groups*p.rows == 0 || p.n == 0 {
+		return
+	}
+	if p.segs*p.segLen == 0 { // A may be an empty slice: stay at its start
+		p.lda, p.group, p.seg = 0, offsets{}, offsets{}
+	}
+	perGroup := (p.rows + p.path.mr - 1) / p.path.mr
+	tiles := p.groups * perGroup
+	tileStep := max(1, taskRows*perGroup/p.rows)
+	panelStep := max(1, taskCols/p.path.nr())
+	np := b.count()
+	want := min(manyTasks, p.groups*p.rows*b.n*p.segs*p.segLen/minTask)
+	for tileStep > 1 && ceilDiv(tiles, tileStep)*ceilDiv(np, panelStep) < want {
+		tileStep = (tileStep + 1) / 2
+	}
+	nt, nc := ceilDiv(tiles, tileStep), ceilDiv(np, panelStep)
+	Parallel(nt*nc, func(i int) {
+		t := task{col0: col0, perGroup: perGroup}
+		t.tile0 = i / nc * tileStep
+		t.tile1 = min(tiles, t.tile0+tileStep)
+		t.panel0 = i % nc * panelStep
+		t.panel1 = min(np, t.panel0+panelStep)
+		p.run(b, t)
+	})
+}
+
+func ceilDiv(a, b int) int { return (a + b - 1) / b }
+
+// A task is a rectangle of C: tiles of rows by panels of columns.
+type task struct {
+	tile0, tile1   int
+	panel0, panel1 int
+	col0           int // where panel 0 is in C
+	perGroup       int // tiles in a group of rows
+}
+
+// tileRows says which rows tile i covers: groups are split evenly, so that no
+// tile is left with a row or two.
+func (t *task) tileRows(i, rows int) (group, r0, r1 int) {
+	group, i = i/t.perGroup, i%t.perGroup
+	return group, i * rows / t.perGroup, (i + 1) * rows / t.perGroup
+}
+
+func (p *product[T]) run(b *panels[T], t task) {
+	var packed []T
+	packA := p.trans || p.badStride(t.panel1-t.panel0)
+	if packA {
+		rows := (t.tile1 - t.tile0) * p.path.mr
+		buf := getBuf[T](&aPool, rows*(slackK+rowPad))
+		defer putBuf(&aPool, buf)
+		packed = *buf
+	}
+	for i := range b.blocks {
+		bl := &b.blocks[i]
+		if packA {
+			p.packA(packed, bl, &t)
+		}
+		for j := t.panel0; j < t.panel1; j++ {
+			p.runPanel(b, bl, j, &t, packed, i > 0, i == len(b.blocks)-1)
+		}
+	}
+}
+
+// runPanel runs all tiles of the task over one panel of one block.
+func (p *product[T]) runPanel(b *panels[T], bl *block, j int, t *task, packed []T, later, last bool) {
+	panel, cols, nv := b.at(bl, j)
+	col := t.col0 + j*p.path.nr()
+	op := tileOp[T]{
+		k: bl.klen, segs: bl.segs, b: panel, nv: nv, cols: cols,
+		ldc: p.ldc, acc: later || p.e.Acc, relu: last && p.e.ReLU,
+		rs: p.lda, ks: 1, segStep: p.seg.step, packed: p.trans,
+	}
+	if last && p.e.Bias != nil {
+		op.bias = p.e.Bias[col : col+cols]
+	}
+	if packed != nil {
+		op.k, op.segs = bl.len, 1
+	}
+	at := 0
+	for i := t.tile0; i < t.tile1; i++ {
+		g, r0, r1 := t.tileRows(i, p.rows)
+		op.rows = r1 - r0
+		switch {
+		case p.trans:
+			op.a, op.rs, op.ks = packed[at:], 1, op.rows
+			at += op.rows * bl.len
+		case packed != nil:
+			op.a, op.rs = packed[at:], bl.len+rowPad
+			at += op.rows * op.rs
+		default:
+			op.a = p.a[p.group.at(g)+r0*p.lda+p.seg.at(bl.seg0)+bl.k0:]
+		}
+		op.c = p.c[(g*p.rows+r0)*p.ldc+col:]
+		op.run(p.path)
+	}
+}
+
+// A tileOp is one tile of C and all that goes into it.
+type tileOp[T Float] struct {
+	k, segs         int
+	a               []T
+	rs, ks, segStep int // steps in a: row to row, k to k, segment to segment
+	packed          bool
+	b               []T
+	rows, cols, nv  int
+	c               []T
+	ldc             int
+	acc, relu       bool
+	bias            []T
+}
+
+func (o *tileOp[T]) run(p *path) {
+	if p.set == nil {
+		tilePlain(o)
+		return
+	}
+	const size = 4 // float32: the only type that has assembly
+	flags := 0
+	if o.acc {
+		flags |= simd.Acc
+	}
+	if o.relu {
+		flags |= simd.ReLU
+	}
+	tiles := &p.set.Strided
+	if o.packed {
+		tiles = &p.set.Packed
+	}
+	tail := o.cols - (o.nv-1)*p.lanes
+	tiles[o.nv][o.rows](o.k, o.segs, start(o.a), o.rs*size, o.segStep*size, start(o.b),
+		start(o.c), o.ldc*size, flags, tail, start(o.bias))
+}
+
+func start[T Float](s []T) *float32 { return (*float32)(unsafe.Pointer(unsafe.SliceData(s))) }
+
+// rowPad keeps the rows of a packed A from lying a power of two apart.
+const rowPad = 16
+
+// badStride reports whether the rows of A fall on the same cache sets, as rows
+// 4 KiB apart do (1024 float32: 85 instead of 113 GFLOP/s), and enough panels
+// read them to pay for a copy.
+func (p *product[T]) badStride(panels int) bool {
+	var z T
+	return p.path.set != nil && p.rows > 1 && p.lda*int(unsafe.Sizeof(z))%4096 == 0 && panels >= 4
+}
+
+// packA copies the task's part of A for block bl: transposed views to
+// [k][row] tile by tile, others to padded rows.
+func (p *product[T]) packA(dst []T, bl *block, t *task) {
+	at := 0
+	for i := t.tile0; i < t.tile1; i++ {
+		g, r0, r1 := t.tileRows(i, p.rows)
+		base, rows := p.group.at(g), r1-r0
+		if p.trans {
+			p.packTrans(dst[at:], base+r0, bl, rows)
+			at += rows * bl.len
+			continue
+		}
+		for r := r0; r < r1; r++ {
+			for s := range bl.segs {
+				from := base + r*p.lda + p.seg.at(bl.seg0+s) + bl.k0
+				copy(dst[at+s*bl.klen:], p.a[from:from+bl.klen])
+			}
+			at += bl.len + rowPad
+		}
+	}
+}
+
+// packTrans copies rows values for each k of the block.
+func (p *product[T]) packTrans(dst []T, base int, bl *block, rows int) {
+	k, end := bl.row0, bl.row0+bl.len
+	for k < end {
+		s, in := k/p.segLen, k%p.segLen
+		n := min(end-k, p.segLen-in)
+		gather(p.path.set, dst[:n*rows], p.a[base+p.seg.at(s)+in*p.lda:], p.lda, rows)
+		dst = dst[n*rows:]
+		k += n
+	}
+}

@@ -1,0 +1,63 @@
+// Package simd holds the float32 assembly under package kernel. Everything in
+// its _amd64.s files is written by kernel/gen; the comment on each type here
+// is the loop that its functions replace. Callers check shapes: nothing is
+// checked here.
+package simd
+
+// A Tile computes mr rows by nv vectors of C:
+//
+//	for i in rows, j in columns:
+//	    s := 0
+//	    for g := range segs, kk := range k: s = fma(A(i, g, kk), b[(g*k+kk)*nv*lanes+j], s)
+//	    if flags&Acc != 0 { s = c[i][j] + s }
+//	    if bias != nil    { s += bias[j] }
+//	    if flags&ReLU != 0 && s < 0 { s = 0 }
+//	    c[i][j] = s
+//
+// A strided tile reads A(i, g, kk) = a[i*lda + g*aseg + kk]; a packed one reads
+// a[kk*mr+i] and takes segs = 1. lda, aseg and ldc are in bytes. The last
+// vector has tail valid columns (1..lanes); no others are read or written in C
+// and bias.
+type Tile func(k, segs int, a *float32, lda, aseg int, b, c *float32, ldc, flags, tail int, bias *float32)
+
+// Flags of a Tile.
+const (
+	Acc  = 1 << 0
+	ReLU = 1 << 1
+)
+
+// PeakFMAs is how many FMAs a round of Set.Peak does.
+const PeakFMAs = 210
+
+// A Set is all the assembly for one instruction set. The vector functions go
+// over n elements, a positive multiple of Lanes, and round after every
+// operation as Go does on this CPU, so that they may be mixed with Go.
+type Set struct {
+	Name      string
+	MR, Lanes int
+	Strided   [3][]Tile // [vectors][rows]
+	Packed    [3][]Tile
+
+	// Peak does n*PeakFMAs vector FMAs and nothing else, for benchmarks.
+	Peak func(n int)
+
+	// Gather: for i in n: copy(dst[i*rows:][:rows], src[i*stride/4:]), with
+	// rows <= MR, any n > 0 and stride in bytes. It may write Lanes-1 elements
+	// more than that.
+	Gather func(dst, src *float32, stride, n, rows int)
+
+	// Transpose: for r in n, c in Lanes: dst[r*width/4+c] = src[c*ld/4+r], with
+	// width and ld in bytes.
+	Transpose func(dst, src *float32, ld, width, n int)
+
+	// Adam: consts are beta1, 1-beta1, beta2, 1-beta2, rate, scale, eps; see
+	// kernel.AdamStep.
+	Adam func(w, grad, m, v *float32, n int, consts *float32)
+
+	ReLU         func(x, y *float32, n int)                       // y = x, or 0 if x < 0
+	ReLUBackward func(y, dy, dx *float32, n int)                  // dx = dy, or 0 if y <= 0
+	Add          func(x, y *float32, n int)                       // y += x
+	Axpy         func(alpha float32, x, y *float32, n int)        // y += alpha*x
+	Max          func(x, y *float32, n int)                       // if x > y or only x is NaN: y = x
+	MaxArg       func(x, y *float32, arg *int32, n int, at int32) // and then arg = at
+}

@@ -1,0 +1,186 @@
+package kernel
+
+// ReLU computes y = max(x, 0); NaN stays NaN. y may be x.
+func ReLU[T Float](x, y []T) {
+	checkLen("ReLU", "y", len(y), len(x))
+	vectors(len(x), func(lo, hi int) {
+		set, n := simdFor[T](hi - lo)
+		if set != nil {
+			set.ReLU(start(x[lo:]), start(y[lo:]), n)
+		}
+		for i := lo + n; i < hi; i++ {
+			v := x[i]
+			if v < 0 {
+				v = 0
+			}
+			y[i] = v
+		}
+	})
+}
+
+// ReLUBackward computes dx = 0 where y <= 0 and dy elsewhere, y being the output
+// of ReLU (or its input: the sign is the same). dx may be dy.
+func ReLUBackward[T Float](y, dy, dx []T) {
+	checkLen("ReLUBackward", "dy", len(dy), len(y))
+	checkLen("ReLUBackward", "dx", len(dx), len(y))
+	vectors(len(y), func(lo, hi int) {
+		set, n := simdFor[T](hi - lo)
+		if set != nil {
+			set.ReLUBackward(start(y[lo:]), start(dy[lo:]), start(dx[lo:]), n)
+		}
+		for i := lo + n; i < hi; i++ {
+			d := dy[i]
+			if y[i] <= 0 {
+				d = 0
+			}
+			dx[i] = d
+		}
+	})
+}
+
+// Axpy computes y += alpha*x.
+func Axpy[T Float](alpha T, x, y []T) {
+	checkLen("Axpy", "y", len(y), len(x))
+	vectors(len(x), func(lo, hi int) {
+		set, n := simdFor[T](hi - lo)
+		if set != nil {
+			set.Axpy(float32(alpha), start(x[lo:]), start(y[lo:]), n)
+		}
+		for i := lo + n; i < hi; i++ {
+			y[i] += T(alpha * x[i])
+		}
+	})
+}
+
+// addInto computes y += x, for short rows.
+func addInto[T Float](x, y []T) {
+	set, n := simdFor[T](len(x))
+	if set != nil {
+		set.Add(start(x), start(y), n)
+	}
+	y = y[:len(x)]
+	for i := n; i < len(x); i++ {
+		y[i] += x[i]
+	}
+}
+
+// Scale computes x *= alpha.
+func Scale[T Float](alpha T, x []T) {
+	vectors(len(x), func(lo, hi int) {
+		part := x[lo:hi]
+		for i := range part {
+			part[i] *= alpha
+		}
+	})
+}
+
+// Dot is the sum of x[i]*y[i], in float64, in an order that depends on the
+// length alone.
+func Dot[T Float](x, y []T) T {
+	checkLen("Dot", "y", len(y), len(x))
+	return T(reduce(len(x), func(lo, hi int) float64 {
+		var s [4]float64
+		a, b := x[lo:hi], y[lo:hi]
+		for ; len(a) >= 4; a, b = a[4:], b[4:] {
+			s[0] += float64(a[0]) * float64(b[0])
+			s[1] += float64(a[1]) * float64(b[1])
+			s[2] += float64(a[2]) * float64(b[2])
+			s[3] += float64(a[3]) * float64(b[3])
+		}
+		for i, v := range a {
+			s[i] += float64(v) * float64(b[i])
+		}
+		return (s[0] + s[1]) + (s[2] + s[3])
+	}))
+}
+
+// Sum is the sum of x, in float64, in an order that depends on the length
+// alone.
+func Sum[T Float](x []T) T {
+	return T(reduce(len(x), func(lo, hi int) float64 {
+		var s [4]float64
+		a := x[lo:hi]
+		for ; len(a) >= 4; a = a[4:] {
+			s[0] += float64(a[0])
+			s[1] += float64(a[1])
+			s[2] += float64(a[2])
+			s[3] += float64(a[3])
+		}
+		for i, v := range a {
+			s[i] += float64(v)
+		}
+		return (s[0] + s[1]) + (s[2] + s[3])
+	}))
+}
+
+// reduce adds up the parts of 0..n, chunk by chunk, in their order.
+func reduce(n int, part func(lo, hi int) float64) float64 {
+	parts := make([]float64, ceilDiv(n, chunk))
+	Parallel(len(parts), func(i int) {
+		parts[i] = part(i*chunk, min(n, (i+1)*chunk))
+	})
+	var s float64
+	for _, v := range parts {
+		s += v
+	}
+	return s
+}
+
+// Max is the largest of x and its first place; a NaN is larger than all. It
+// panics if x is empty.
+func Max[T Float](x []T) (value T, at int) {
+	checkLen("Max", "x", len(x), 1)
+	value = x[0]
+	for i, v := range x {
+		if value != value {
+			break
+		}
+		if v > value || v != v {
+			value, at = v, i
+		}
+	}
+	return value, at
+}
+
+// AddBias adds bias to each of the rows of x, which are len(bias) long.
+func AddBias[T Float](rows int, x, bias []T) {
+	n := len(bias)
+	checkLen("AddBias", "x", len(x), rows*n)
+	eachRows(rows, n, func(lo, hi int) {
+		for r := lo; r < hi; r++ {
+			addInto(bias, x[r*n:(r+1)*n])
+		}
+	})
+}
+
+// biasRows is how many rows are added up before their sum is: it keeps the
+// rounding of a long float32 column near that of pairwise summation.
+const biasRows = 128
+
+// BiasGrad computes db[j], the sum of column j of dy, which has rows rows of n
+// values. db is overwritten.
+func BiasGrad[T Float](rows, n int, dy, db []T) {
+	checkLen("BiasGrad", "dy", len(dy), rows*n)
+	checkLen("BiasGrad", "db", len(db), n)
+	blocks := ceilDiv(rows, biasRows)
+	buf := getBuf[T](&colPool, blocks*n)
+	defer putBuf(&colPool, buf)
+	parallelIf(rows*n, blocks, func(i int) {
+		sum := (*buf)[i*n : (i+1)*n]
+		clear(sum)
+		for r := i * biasRows; r < min(rows, (i+1)*biasRows); r++ {
+			addInto(dy[r*n:(r+1)*n], sum)
+		}
+	})
+	db = db[:n]
+	clear(db)
+	for i := range blocks {
+		addInto((*buf)[i*n:(i+1)*n], db)
+	}
+}
+
+// eachRows cuts rows of n values into fixed chunks and runs them in parallel.
+func eachRows(rows, n int, f func(lo, hi int)) {
+	step := max(1, chunk/max(1, n))
+	Parallel(ceilDiv(rows, step), func(i int) { f(i*step, min(rows, (i+1)*step)) })
+}
