@@ -1,5 +1,5 @@
 # Each target is one line; longer logic sits in scripts/.
-.PHONY: build setup demo test test-more lint unit race purego generate cross fuzz crash bench paper clean
+.PHONY: build setup demo test test-more lint unit race purego generate cross fuzz readers clean
 
 export CGO_ENABLED = 0
 GO ?= go

@@ -3,6 +3,7 @@ package stage
 import (
 	"context"
 	"io"
+	"time"
 
 	"github.com/hearsight/hearsight/artifacts"
 )
@@ -25,6 +26,9 @@ type Task struct {
 	CPUs int
 	// Numeric is the numeric path the results are made on.
 	Numeric string
+	// Now tells the time to what people watch and between checkpoints. Nothing
+	// of it may reach a result. nil: there is no clock.
+	Now func() time.Time
 	// Report tells whoever watches how far the task is. Never nil.
 	Report func(Progress)
 

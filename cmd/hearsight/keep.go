@@ -1,0 +1,171 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"text/tabwriter"
+
+	"github.com/hearsight/hearsight/artifacts"
+	"github.com/hearsight/hearsight/pipeline"
+	"github.com/spf13/cobra"
+)
+
+func (a *app) verifyCommand() *cobra.Command {
+	var repair bool
+	c := &cobra.Command{
+		Use:     "verify",
+		Short:   "Check every byte of the store against its digest",
+		Long:    "Reads the whole store and names everything damaged. Exit code 1 if there is any.\nWith --repair the damaged is dropped; the next run makes it again.",
+		Example: "  hearsight verify\n  hearsight verify --repair",
+		RunE: func(c *cobra.Command, _ []string) (err error) {
+			s, err := a.openStore(!repair)
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, s.Close()) }()
+			found := []artifacts.Problem{}
+			err = s.Verify(c.Context(), artifacts.VerifyOptions{Repair: repair}, func(p artifacts.Problem) {
+				found = append(found, p)
+				if !a.json {
+					fmt.Fprintln(a.stdout, p)
+				}
+			})
+			if err != nil {
+				return err
+			}
+			if a.json {
+				if err := a.printJSON(found); err != nil {
+					return err
+				}
+			}
+			return verdict(len(found), repair)
+		},
+	}
+	c.Flags().BoolVar(&repair, "repair", false, "drop what is damaged")
+	return c
+}
+
+func verdict(damaged int, repair bool) error {
+	switch {
+	case damaged == 0:
+		return nil
+	case repair:
+		return nil
+	}
+	return fmt.Errorf("%d damaged: `hearsight verify --repair` drops them, the next run makes them again", damaged)
+}
+
+func (a *app) pinCommand() *cobra.Command {
+	var remove bool
+	c := &cobra.Command{
+		Use:     "pin [NAME [STAGE]]",
+		Short:   "Keep a stage's result from gc under a name, or list the pins",
+		Example: "  hearsight pin best model@VGG16_5\n  hearsight pin                list them\n  hearsight pin --remove best",
+		Args:    cobra.MaximumNArgs(2),
+		RunE: func(c *cobra.Command, args []string) error {
+			switch {
+			case len(args) == 0:
+				return a.listPins()
+			case remove && len(args) == 1:
+				return a.unpin(c, args[0])
+			case len(args) == 2 && !remove:
+				return a.planned(c.Context(), pipeline.Selection{Targets: args[1:]}, func(p *pipeline.Plan, s *artifacts.Store) error {
+					art, err := result(p, args[1])
+					if err != nil {
+						return err
+					}
+					return s.Pin(c.Context(), args[0], art.Digest)
+				})
+			}
+			return usagef("want `pin`, `pin NAME STAGE` or `pin --remove NAME`")
+		},
+	}
+	c.Flags().BoolVar(&remove, "remove", false, "remove the pin")
+	return c
+}
+
+func (a *app) listPins() (err error) {
+	s, err := a.openStore(true)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	pins, err := s.Pins()
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(pins)
+	}
+	names := make([]string, 0, len(pins))
+	for name := range pins {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	for _, name := range names {
+		fmt.Fprintf(w, "%s\t%s\n", name, pins[name])
+	}
+	return w.Flush()
+}
+
+func (a *app) unpin(c *cobra.Command, name string) (err error) {
+	s, err := a.openStore(false)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	return s.Unpin(c.Context(), name)
+}
+
+func (a *app) gcCommand() *cobra.Command {
+	var o artifacts.GCOptions
+	var force bool
+	c := &cobra.Command{
+		Use:   "gc",
+		Short: "Say what could be removed from the store, or remove it",
+		Long: "Keeps the results of the spec as it stands, what is pinned and what runs need; says how much the rest takes, and removes it with --force.\n" +
+			"Results of other variables or older specs are among the rest: pin what you want to keep.",
+		Example: "  hearsight gc            what would go\n  hearsight gc --force    remove it",
+		RunE: func(c *cobra.Command, _ []string) error {
+			o.DryRun = !force
+			var roots []artifacts.Digest
+			err := a.planned(c.Context(), pipeline.Selection{}, func(p *pipeline.Plan, _ *artifacts.Store) error {
+				for _, x := range p.Actions {
+					if x.Artifact != nil {
+						roots = append(roots, x.Artifact.Digest)
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+			return a.collect(c, roots, o)
+		},
+	}
+	c.Flags().BoolVar(&force, "force", false, "remove it")
+	c.Flags().IntVar(&o.KeepRuns, "keep-runs", 20, "how many of the last runs' journals and logs to keep")
+	return c
+}
+
+func (a *app) collect(c *cobra.Command, roots []artifacts.Digest, o artifacts.GCOptions) (err error) {
+	s, err := a.openStore(false)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	r, err := s.GC(c.Context(), roots, o)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(r)
+	}
+	fmt.Fprintln(a.stdout, r)
+	if o.DryRun {
+		fmt.Fprintln(a.stdout, "nothing was removed: `hearsight gc --force` does")
+	}
+	return nil
+}

@@ -1,0 +1,155 @@
+// Command hearsight runs pipelines that end in a model which finds photos from
+// spoken descriptions. `hearsight --help` lists its commands; the README says
+// what it is for.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/hearsight/hearsight/internal/inspect"
+	"github.com/hearsight/hearsight/pipeline"
+	"github.com/hearsight/hearsight/spec"
+	"github.com/spf13/cobra"
+)
+
+// Exit codes, as the user's scripts see them.
+const (
+	exitOK          = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitRejected    = 3
+	exitInterrupted = 75
+	exitCancelled   = 130
+)
+
+func main() {
+	if inspect.IsChild(os.Args) {
+		os.Exit(inspect.Child(os.Args))
+	}
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is main with its edges passed in.
+func run(args []string, stdout, stderr io.Writer) int {
+	ctx, stop := withSignals(context.Background())
+	defer stop()
+	root := newRoot(stdout, stderr)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	code := exitCode(ctx, err)
+	if err != nil && !errors.Is(err, errSaid) {
+		fmt.Fprintf(stderr, "hearsight: %v\n", err)
+	}
+	return code
+}
+
+// errCancelled is the cause of a context that the user ended; errStopped of one
+// that the system ended.
+var (
+	errCancelled = errors.New("cancelled")
+	errStopped   = errors.New("stopped")
+	// errSaid is the error of a command that has told the user already.
+	errSaid = errors.New("")
+)
+
+// usageError is a mistake in how the command was called.
+type usageError struct{ error }
+
+func (u usageError) Unwrap() error { return u.error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// exitCode is the one place where an error becomes an exit code.
+func exitCode(ctx context.Context, err error) int {
+	var problems spec.Problems
+	var usage usageError
+	var blocked *pipeline.BlockedError
+	var limit *pipeline.RejectLimitError
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(context.Cause(ctx), errCancelled):
+		return exitCancelled
+	case errors.Is(context.Cause(ctx), errStopped):
+		return exitInterrupted
+	case errors.As(err, &problems), errors.As(err, &usage), errors.As(err, &blocked):
+		return exitUsage
+	case errors.As(err, &limit):
+		return exitRejected
+	}
+	return exitFailed
+}
+
+// withSignals ends the context on SIGINT (the user's wish) and SIGTERM or
+// SIGHUP (the system's). A second SIGINT ends the process at once: everything
+// on disk is safe at any moment anyway.
+func withSignals(parent context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	ch := make(chan os.Signal, 2)
+	signal.Notify(ch, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	done := make(chan struct{})
+	go func() {
+		interrupts := 0
+		for {
+			select {
+			case s := <-ch:
+				if s != os.Interrupt {
+					cancel(errStopped)
+					continue
+				}
+				if interrupts++; interrupts > 1 {
+					os.Exit(exitCancelled)
+				}
+				cancel(errCancelled)
+			case <-done:
+				return
+			}
+		}
+	}()
+	return ctx, func() { signal.Stop(ch); close(done); cancel(nil) }
+}
+
+// newRoot lists every command.
+func newRoot(stdout, stderr io.Writer) *cobra.Command {
+	a := &app{stdout: stdout, stderr: stderr}
+	root := &cobra.Command{
+		Use:           "hearsight",
+		Short:         "Find photos from spoken descriptions, and run the pipelines that learn it",
+		Long:          "Hearsight finds photos from spoken descriptions, and learns to do so from nothing but pairs of a photo and speech.\nIt runs pipelines of declarative stages: every result is kept by its content, nothing is done twice, and a run goes on where it was interrupted.",
+		Example:       "  hearsight run -f demo.yaml           draw, speak, train, score and report\n  hearsight plan                       what `run` would do, and why\n  hearsight run scores@VGG16_5         one result of pipeline.yaml and all it needs\n  hearsight inspect mfcc               look at a stage's result\n  hearsight run --help                 more about one command",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usagef("%w; see `%s --help`", err, c.CommandPath())
+	})
+	a.globalFlags(root)
+	root.AddCommand(
+		a.runCommand(), a.planCommand(), a.statusCommand(), a.logCommand(),
+		a.inspectCommand(), a.getCommand(), a.diffCommand(), a.digestCommand(),
+		a.metricsCommand(), a.reportCommand(),
+		a.verifyCommand(), a.pinCommand(), a.gcCommand(),
+		a.stagesCommand(), a.schemaCommand(), a.doctorCommand(), a.initCommand(),
+	)
+	for _, c := range root.Commands() {
+		if c.Args == nil {
+			c.Args = cobra.NoArgs
+		}
+		args := c.Args
+		c.Args = func(c *cobra.Command, given []string) error {
+			if err := args(c, given); err != nil {
+				return usagef("%w; see `%s --help`", err, c.CommandPath())
+			}
+			return nil
+		}
+	}
+	return root
+}

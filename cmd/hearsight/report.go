@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hearsight/hearsight/artifacts"
+	"github.com/hearsight/hearsight/internal/atomicfile"
+	"github.com/hearsight/hearsight/internal/kernel"
+	page "github.com/hearsight/hearsight/internal/report"
+	"github.com/hearsight/hearsight/pipeline"
+	"github.com/hearsight/hearsight/stages"
+	"github.com/hearsight/hearsight/stages/report"
+	"github.com/spf13/cobra"
+)
+
+func (a *app) reportCommand() *cobra.Command {
+	var out string
+	c := &cobra.Command{
+		Use:   "report",
+		Short: "Write the page with scores, curves, examples and what was set aside",
+		Long: "Writes one HTML file, readable offline, from all results of the spec that are there, with dates and durations from the journal.\n" +
+			"A stage of kind report makes the same page as an artifact, without any clock.",
+		Example: "  hearsight report\n  hearsight report -f demo.yaml -o demo.html",
+		RunE: func(c *cobra.Command, _ []string) error {
+			return a.planned(c.Context(), pipeline.Selection{}, func(p *pipeline.Plan, s *artifacts.Store) error {
+				return a.writeReport(c.Context(), p, s, out)
+			})
+		},
+	}
+	c.Flags().StringVarP(&out, "output", "o", "report.html", "where to write the page")
+	return c
+}
+
+func (a *app) writeReport(ctx context.Context, p *pipeline.Plan, s *artifacts.Store, out string) error {
+	content, err := report.Collect(ctx, sources(p))
+	if err != nil {
+		return err
+	}
+	content.Title = "Hearsight: " + filepath.Base(a.file)
+	text, err := os.ReadFile(a.file)
+	if err != nil {
+		return err
+	}
+	content.Spec = string(text)
+	content.Versions = versions(p)
+	content.Run = runInfo(p, s)
+	w, err := atomicfile.Create(out, 0o644)
+	if err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	defer w.Close()
+	if err := page.Write(w, content); err != nil {
+		return err
+	}
+	if err := w.Commit(); err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	fmt.Fprintf(a.stdout, "wrote %s: %d scores, %d examples, %d items set aside\n", out, len(content.Systems), len(content.Examples), len(content.Rejects))
+	return nil
+}
+
+// sources sorts the results that are there by what they are.
+func sources(p *pipeline.Plan) report.Sources {
+	src := report.Sources{Examples: 6}
+	for _, x := range p.Actions {
+		if x.Artifact == nil {
+			continue
+		}
+		switch x.Artifact.Manifest.Type {
+		case "scores":
+			src.Scores = append(src.Scores, x.Artifact)
+		case "model":
+			src.Models = append(src.Models, x.Artifact)
+		case "pairs":
+			if src.Pairs == nil {
+				src.Pairs = x.Artifact
+			}
+		case "wav":
+			if src.WAV == nil {
+				src.WAV = x.Artifact
+			}
+		}
+		src.Rejects = append(src.Rejects, x.Artifact)
+	}
+	return src
+}
+
+// versions lists what the results depend on besides their inputs: this program,
+// the kinds' code, the outside tools that stand in the keys.
+func versions(p *pipeline.Plan) []page.Version {
+	out := []page.Version{{Name: "hearsight", Value: version()}, {Name: "numeric", Value: kernel.Numeric()}}
+	for _, k := range stages.All {
+		out = append(out, page.Version{Name: "kind " + k.Name, Value: fmt.Sprint(k.Version)})
+	}
+	var tools []page.Version
+	for _, x := range p.Actions {
+		for _, line := range strings.Split(x.Description, "\n") {
+			rest, ok := strings.CutPrefix(line, "tool ")
+			name, value, _ := strings.Cut(rest, " ")
+			v := page.Version{Name: name, Value: strings.Trim(value, `"`)}
+			if ok && !slices.Contains(tools, v) {
+				tools = append(tools, v)
+			}
+		}
+	}
+	return append(out, tools...)
+}
+
+// runInfo says when each stage's result was made and how long it took, by the
+// journals: the last run in which it ran counts.
+func runInfo(p *pipeline.Plan, s *artifacts.Store) *page.Run {
+	last := lastRun(s)
+	if last == nil {
+		return nil
+	}
+	run := &page.Run{ID: last.ID, Started: last.Started.Local(), Wall: time.Duration(last.Seconds * float64(time.Second))}
+	finished := map[string]pipeline.Event{}
+	runs, err := s.Runs()
+	if err != nil {
+		return run
+	}
+	for _, id := range runs {
+		for _, ev := range journalOf(s, id) {
+			if ev.Type == pipeline.StageFinished {
+				finished[ev.Stage] = ev
+			}
+		}
+	}
+	for _, x := range p.Actions {
+		row := page.StageTime{Stage: x.Stage.Name, State: string(x.State)}
+		if ev, ok := finished[x.Stage.Name]; ok {
+			row.Wall = time.Duration(ev.Seconds * float64(time.Second))
+			row.State += ", made " + ev.Time.Local().Format(time.DateTime)
+		}
+		if x.Artifact != nil {
+			row.Items = x.Artifact.Manifest.Items
+		}
+		run.Stages = append(run.Stages, row)
+	}
+	return run
+}

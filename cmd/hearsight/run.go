@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/hearsight/hearsight/pipeline"
+	"github.com/hearsight/hearsight/pipeline/local"
+	"github.com/spf13/cobra"
+)
+
+// runFlags are the flags of `run`, and those of `plan` that choose stages.
+type runFlags struct {
+	only, from, force []string
+	jobs              int
+	keepGoing         bool
+	executor          string
+}
+
+func (f *runFlags) selectionFlags(c *cobra.Command) {
+	c.Flags().StringSliceVar(&f.force, "force", nil, "run `STAGE` anew; later stages only if its bytes change")
+	c.Flags().StringSliceVar(&f.only, "only", nil, "run `STAGE` and nothing else: its inputs must be there")
+	c.Flags().StringSliceVar(&f.from, "from", nil, "run `STAGE` and everything after it anew")
+}
+
+// selection is what the arguments and flags choose. Stages forced without a
+// target are the targets: `run --force mfcc` is about mfcc and what follows it.
+func (f *runFlags) selection(targets []string) (pipeline.Selection, error) {
+	if len(f.only) > 0 && len(targets) > 0 {
+		return pipeline.Selection{}, usagef("--only names the stages to run: leave out %v", targets)
+	}
+	return pipeline.Selection{Targets: targets, Only: f.only, From: f.from, Force: f.force}, nil
+}
+
+func (a *app) runCommand() *cobra.Command {
+	var f runFlags
+	c := &cobra.Command{
+		Use:   "run [STAGE...]",
+		Short: "Run what is not up to date",
+		Long: "Runs the stages named, with all they need, or the whole spec. What is up to date is not run; an interrupted run goes on where it was.\n\n" +
+			"Exit codes: 0 done, 1 failed, 2 bad usage or spec, 3 too many items rejected, 75 interrupted and resumable, 130 cancelled by you.",
+		Example: "  hearsight run                          everything in pipeline.yaml\n" +
+			"  hearsight run scores@VGG16_5           one result and all it needs\n" +
+			"  hearsight run --set epochs=5 model     with a variable changed\n" +
+			"  hearsight run --force mfcc             mfcc anew; later stages only if its bytes change\n" +
+			"  hearsight run --only mfcc              mfcc alone, from inputs that must be there\n" +
+			"  hearsight run --from mfcc              mfcc and everything after it anew",
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: a.completeStages,
+		RunE: func(c *cobra.Command, args []string) error {
+			sel, err := f.selection(args)
+			if err != nil {
+				return err
+			}
+			if f.executor != "local" {
+				return usagef("--executor %s is not built yet: only local is", f.executor)
+			}
+			return a.run(c.Context(), sel, f)
+		},
+	}
+	f.selectionFlags(c)
+	c.Flags().IntVarP(&f.jobs, "jobs", "j", runtime.GOMAXPROCS(0), "cores to keep busy")
+	c.Flags().BoolVarP(&f.keepGoing, "keep-going", "k", false, "after a failure go on with what does not depend on it")
+	c.Flags().StringVar(&f.executor, "executor", "local", "where actions run")
+	return c
+}
+
+func (a *app) run(ctx context.Context, sel pipeline.Selection, f runFlags) (err error) {
+	if f.jobs < 1 {
+		return usagef("--jobs %d: at least 1", f.jobs)
+	}
+	view, id := a.newView(), runID(time.Now())
+	e, p, s, err := a.engine(pipeline.Options{KeepGoing: f.keepGoing, Events: view.event, RunID: id})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	if err := known(p, sel); err != nil {
+		return err
+	}
+	if sel, err = followers(ctx, e, sel); err != nil {
+		return err
+	}
+	plan, err := e.Plan(ctx, sel)
+	if err != nil {
+		return err
+	}
+	if err := plan.Blocked(); err != nil {
+		return fmt.Errorf("nothing was run: %w", err)
+	}
+	defer func() { err = errors.Join(err, view.close()) }()
+	view.begin(s.RunDir(id))
+	res, err := e.Run(ctx, plan, local.New(local.Options{CPUs: f.jobs}))
+	view.end(res)
+	if err != nil && ctx.Err() != nil {
+		return errors.New("interrupted: `hearsight run` goes on where this stopped")
+	}
+	return err
+}
+
+// followers fills in the targets of --force without targets: the stages forced
+// and, of those that come after them, the ones that are up to date now, so that
+// they are so again afterwards. What never ran is not begun by it.
+func followers(ctx context.Context, e *pipeline.Engine, sel pipeline.Selection) (pipeline.Selection, error) {
+	if len(sel.Force) == 0 || len(sel.Targets)+len(sel.Only)+len(sel.From) > 0 {
+		return sel, nil
+	}
+	plan, err := e.Plan(ctx, pipeline.Selection{})
+	if err != nil {
+		return sel, err
+	}
+	after := map[string]bool{}
+	for _, a := range plan.Actions {
+		forced := slices.Contains(sel.Force, a.Stage.Name) || slices.Contains(sel.Force, a.Stage.Base)
+		for _, names := range a.Stage.Inputs {
+			forced = forced || slices.ContainsFunc(names, func(n string) bool { return after[n] })
+		}
+		after[a.Stage.Name] = forced
+		if forced && a.State == pipeline.Cached {
+			sel.Targets = append(sel.Targets, a.Stage.Name)
+		}
+	}
+	sel.Targets = append(sel.Targets, sel.Force...)
+	return sel, nil
+}
+
+// runID names a run by the time it began: sorted by name they are in order.
+func runID(now time.Time) string { return now.UTC().Format("20060102T150405.000000Z") }
+
+func (a *app) completeStages(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	p, err := a.spec()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var out []string
+	for i := range p.Stages {
+		out = append(out, p.Stages[i].Name)
+	}
+	return out, cobra.ShellCompDirectiveNoFileComp
+}

@@ -1,0 +1,174 @@
+// Package dataset joins what training and scoring see: captions, the frames of
+// their sound and the photos they describe.
+//
+// Each of the three comes as an artifact of its own, made by its own stage, and
+// any of them may lack items that were set aside on the way. A caption whose
+// clip or photo is not there makes no pair.
+//
+//	captions.parquet: caption a#0, photo a, split train
+//	mfcc-NN.parquet:  frames of a#0        ->  Pair{ID: a#0, Photo: a, Clip: 7, Image: 3}
+//	features-NN:      feature map of a
+//
+// Contents are read when they are first asked for and kept.
+package dataset
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/hearsight/hearsight/internal/learn"
+	"github.com/hearsight/hearsight/internal/rows"
+	"github.com/hearsight/hearsight/internal/table"
+)
+
+// Inputs are the artifacts to join. One of Features and Images is there.
+type Inputs[P any] struct {
+	Pairs, MFCC, Features, Images rows.Parts[P]
+}
+
+// Shape is what one photo and one frame look like.
+type Shape struct {
+	Height, Width, Channels int  // of a feature map or of a picture
+	Pixels                  bool // pictures of uint8 rather than feature maps of float16
+	Coeffs                  int  // numbers a frame
+}
+
+// Data is joined pairs. It implements learn.Clips and learn.Images.
+type Data struct {
+	shape  Shape
+	pairs  map[string][]learn.Pair // by split, in order of caption ids
+	group  map[string]string       // caption id -> group
+	clips  column[[]float32]
+	images column[learn.Image]
+	close  []func() error
+}
+
+// column is contents read once, when first asked for.
+type column[V any] struct {
+	read func(i int) (V, error)
+	once []sync.Once
+	val  []V
+	err  []error
+}
+
+func newColumn[V any](n int, read func(i int) (V, error)) column[V] {
+	return column[V]{read: read, once: make([]sync.Once, n), val: make([]V, n), err: make([]error, n)}
+}
+
+func (c *column[V]) get(i int) (V, error) {
+	c.once[i].Do(func() { c.val[i], c.err[i] = c.read(i) })
+	return c.val[i], c.err[i]
+}
+
+// Open joins the inputs. The caller closes the Data.
+func Open[P any](in Inputs[P]) (*Data, error) {
+	d := &Data{pairs: map[string][]learn.Pair{}, group: map[string]string{}}
+	images, err := openImages(d, in)
+	if err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	clips, err := openClips(d, in.MFCC)
+	if err == nil {
+		err = join(d, in.Pairs, clips, images)
+	}
+	if err != nil {
+		return nil, errors.Join(err, d.Close())
+	}
+	return d, nil
+}
+
+// Shape returns what the photos and frames look like.
+func (d *Data) Shape() Shape { return d.shape }
+
+// Close closes the artifacts.
+func (d *Data) Close() error {
+	var err error
+	for _, c := range d.close {
+		err = errors.Join(err, c())
+	}
+	d.close = nil
+	return err
+}
+
+// Frames returns clip i: frames x coefficients. It is safe for concurrent use.
+func (d *Data) Frames(i int) ([]float32, error) { return d.clips.get(i) }
+
+// Image returns photo i. It is safe for concurrent use.
+func (d *Data) Image(i int) (learn.Image, error) { return d.images.get(i) }
+
+// Split returns the pairs of a split in the order of their captions' ids.
+func (d *Data) Split(name string) []learn.Pair { return d.pairs[name] }
+
+// Splits lists the splits that have pairs.
+func (d *Data) Splits() []string {
+	var out []string
+	for name := range d.pairs {
+		out = append(out, name)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Group returns the group of a caption, empty for none.
+func (d *Data) Group(id string) string { return d.group[id] }
+
+func join[P any](d *Data, pairs rows.Parts[P], clips, images map[string]int) error {
+	captions, err := rows.All(table.Captions, pairs)
+	if err != nil {
+		return fmt.Errorf("read captions: %w", err)
+	}
+	for _, c := range captions {
+		clip, ok := clips[c.ID]
+		image, okImage := images[c.PhotoID]
+		if !ok || !okImage {
+			continue
+		}
+		d.pairs[c.Split] = append(d.pairs[c.Split], learn.Pair{ID: c.ID, Photo: c.PhotoID, Clip: clip, Image: image})
+		if c.Group != "" {
+			d.group[c.ID] = c.Group
+		}
+	}
+	if len(d.pairs) == 0 {
+		return fmt.Errorf("none of %d captions has both a clip and a photo: are the inputs of one data set?", len(captions))
+	}
+	return nil
+}
+
+func openClips[P any](d *Data, mfcc rows.Parts[P]) (map[string]int, error) {
+	set, at, refs, err := index(table.MFCCs, mfcc)
+	if err != nil {
+		return nil, fmt.Errorf("read mfcc: %w", err)
+	}
+	d.close = append(d.close, set.Close)
+	if len(refs) == 0 {
+		return nil, errors.New("read mfcc: there are no clips")
+	}
+	first, err := set.Row(refs[0])
+	if err != nil {
+		return nil, fmt.Errorf("read mfcc: %w", err)
+	}
+	d.shape.Coeffs = int(first.NCoeffs)
+	d.clips = newColumn(len(refs), func(i int) ([]float32, error) {
+		r, err := set.Row(refs[i])
+		if err == nil && int(r.NCoeffs) != d.shape.Coeffs {
+			err = fmt.Errorf("%s has %d coefficients a frame, others have %d", r.ID, r.NCoeffs, d.shape.Coeffs)
+		}
+		return r.Features, err
+	})
+	return at, nil
+}
+
+func index[R, P any](f table.Format[R], a rows.Parts[P]) (*rows.Set[R], map[string]int, []rows.Ref, error) {
+	entries, err := rows.List(f, a)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	at, refs := make(map[string]int, len(entries)), make([]rows.Ref, len(entries))
+	for i, e := range entries {
+		at[e.ID], refs[i] = i, e.Ref
+	}
+	set, err := rows.Open(f, a)
+	return set, at, refs, err
+}

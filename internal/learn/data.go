@@ -1,0 +1,149 @@
+package learn
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+
+	"github.com/hearsight/hearsight/internal/kernel"
+	"github.com/hearsight/hearsight/internal/model"
+	"github.com/x448/float16"
+)
+
+// A Pair is one picture and one clip that says what is on it.
+type Pair struct {
+	ID    string // of the caption
+	Photo string // pairs of one photo never meet in a minibatch
+	Clip  int    // index into Clips
+	Image int    // index into Images
+}
+
+// Clips gives the MFCC frames of clip i: n*coefficients values, frame by frame.
+// It is called from several goroutines; the result is only read, and not kept.
+type Clips interface {
+	Frames(i int) ([]float32, error)
+}
+
+// Images gives picture i. It is called from several goroutines; the result is
+// only read, and not kept.
+type Images interface {
+	Image(i int) (Image, error)
+}
+
+// An Image is what the image tower starts from: a feature map, as float16
+// bits, or pixels; [h][w][channels] either way.
+type Image struct {
+	Half   []uint16
+	Pixels []uint8
+}
+
+// ClipSlice is Clips in memory.
+type ClipSlice [][]float32
+
+// Frames returns clip i.
+func (c ClipSlice) Frames(i int) ([]float32, error) { return c[i], nil }
+
+// ImageSlice is Images in memory.
+type ImageSlice []Image
+
+// Image returns picture i.
+func (s ImageSlice) Image(i int) (Image, error) { return s[i], nil }
+
+// Data is what training sees.
+type Data struct {
+	Train, Dev []Pair
+	Clips      Clips
+	Images     Images
+}
+
+// putImage writes a picture into dst, the image tower's input.
+func putImage(spec *model.Spec, dst []float32, img Image) error {
+	switch {
+	case len(img.Half) == len(dst):
+		half := halves()
+		for i, h := range img.Half {
+			dst[i] = half[h]
+		}
+	case len(img.Pixels) == len(dst):
+		model.PutPixels(spec, dst, img.Pixels)
+	default:
+		return fmt.Errorf("%d values, want %dx%dx%d", max(len(img.Half), len(img.Pixels)), spec.Height, spec.Width, spec.Image.In)
+	}
+	return nil
+}
+
+// putClip writes clip i into dst and returns its frames there.
+func putClip(spec *model.Spec, dst []float32, frames []float32) (int, error) {
+	if len(frames)%spec.Audio.In != 0 {
+		return 0, fmt.Errorf("%d values are no whole number of frames of %d", len(frames), spec.Audio.In)
+	}
+	if len(frames) == 0 {
+		return 0, errors.New("no frames")
+	}
+	return model.PutFrames(spec, dst, frames), nil
+}
+
+// each runs f(0) … f(n-1) in parallel and returns the error of the lowest i.
+func each(n int, f func(i int) error) error {
+	errs := make([]error, n)
+	kernel.Parallel(n, func(i int) { errs[i] = f(i) })
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// corpusNorm is the mean of each coefficient and the one standard deviation of
+// all coefficients about their grand mean, over all frames of the clips of the
+// pairs, each clip once, in the order of the pairs.
+func corpusNorm(pairs []Pair, clips Clips, coeffs int) (*model.CoeffNorm, error) {
+	seen := map[int]bool{}
+	sum, squares, frames := make([]float64, coeffs), 0.0, 0
+	for _, p := range pairs {
+		if seen[p.Clip] {
+			continue
+		}
+		seen[p.Clip] = true
+		x, err := clips.Frames(p.Clip)
+		if err != nil {
+			return nil, fmt.Errorf("clip of %s: %w", p.ID, err)
+		}
+		if len(x)%coeffs != 0 {
+			return nil, fmt.Errorf("clip of %s: %d values are no whole number of frames of %d", p.ID, len(x), coeffs)
+		}
+		for ; len(x) > 0; x = x[coeffs:] {
+			frames++
+			for j, v := range x[:coeffs] {
+				sum[j] += float64(v)
+				squares += float64(v) * float64(v)
+			}
+		}
+	}
+	if frames == 0 {
+		return nil, errors.New("corpus norm: no frames")
+	}
+	norm := &model.CoeffNorm{Mean: make([]float64, coeffs)}
+	grand := 0.0
+	for j, s := range sum {
+		norm.Mean[j] = s / float64(frames)
+		grand += norm.Mean[j] / float64(coeffs)
+	}
+	norm.Std = math.Sqrt(squares/float64(frames*coeffs) - grand*grand)
+	if !(norm.Std > 0) {
+		return nil, errors.New("corpus norm: all coefficients are equal")
+	}
+	return norm, nil
+}
+
+// halves maps the bits of a float16 to its value: 256 KiB, faster than
+// computing each of the 100,000 values of a feature map.
+var halves = sync.OnceValue(func() *[1 << 16]float32 {
+	t := new([1 << 16]float32)
+	for i := range t {
+		t[i] = float16.Frombits(uint16(i)).Float32()
+	}
+	return t
+})

@@ -1,0 +1,29 @@
+// Package learn trains models and scores them.
+//
+// # The idea
+//
+// Training sees pairs of a picture and a clip that describes it ([Data]). Each
+// step takes a minibatch from the [Sampler], runs forward and backward through
+// the two towers, and moves the weights by Adam. Nothing in it is random at run
+// time: the order of pairs follows from (seed, epoch), the initial weights from
+// the seed and their names, the learning rate from the step. So a [Train] that
+// was killed goes on from its last checkpoint and ends with the same bytes as
+// one that was not, on any number of cores.
+//
+//	r, err := learn.Train(ctx, spec, data, settings, learn.Options{Dir: dir, Progress: show})
+//	r.Model.WriteWeights(w)
+//
+// A minibatch never holds two captions of one picture: they would be each
+// other's wrong answers.
+//
+// Scoring computes the similarity of all pictures with all clips
+// ([Similarities]), ranks the candidates of each query ([Matrix.Ranks]) and
+// sums the ranks up ([Summarize]). Candidates with equal scores share their
+// places: the rank of a query is the mean over all orders of its equals, so a
+// model that gives every pair the same score is at chance, not at the top.
+//
+// What watches a run (loss, rate, pairs a second, P@k on development pairs)
+// comes through [Options].Progress; [EventWriter] turns it into TensorBoard's
+// files. Clocks are used there and for the time between checkpoints, never in a
+// result.
+package learn

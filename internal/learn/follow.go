@@ -1,0 +1,135 @@
+package learn
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+)
+
+// point describes where the run is, without loss and scores.
+func (r *run) point() CurvePoint {
+	step := r.cp.header.Step
+	p := CurvePoint{Step: step, PairsSeen: step * int64(r.settings.Batch), P1: math.NaN(), P5: math.NaN(), P10: math.NaN(), Loss: math.NaN()}
+	if r.sampler != nil {
+		p.Epoch = float64(step) / float64(r.sampler.StepsPerEpoch())
+		p.LearningRate = r.settings.rate(max(0, step-1), r.total)
+	}
+	return p
+}
+
+// log adds a point to the curve where one is due, and shows it.
+func (r *run) log(ctx context.Context) error {
+	step := r.cp.header.Step
+	evaluate := r.settings.EvalEvery > 0 && step%r.settings.EvalEvery == 0 || step == r.total
+	if !evaluate && step%r.settings.LogEvery != 0 {
+		return nil
+	}
+	p := r.point()
+	p.Loss = r.cp.header.Loss.take()
+	show := Progress{Steps: r.total}
+	r.speed(&show)
+	if evaluate {
+		if err := r.score(ctx, &p); err != nil {
+			return err
+		}
+	}
+	r.cp.curve = append(r.cp.curve, p)
+	show.CurvePoint = p
+	r.o.Progress(show)
+	r.shown = r.now() // scoring is not the speed of training
+	return nil
+}
+
+// score measures P@k on the development pairs.
+func (r *run) score(ctx context.Context, p *CurvePoint) error {
+	if len(r.data.Dev) == 0 {
+		return nil
+	}
+	if r.scorer == nil {
+		var err error
+		if r.scorer, err = NewScorer(r.model); err != nil {
+			return fmt.Errorf("train: %w", err)
+		}
+	}
+	images, clips, imageOf := Candidates(r.data.Dev)
+	m, err := r.scorer.Similarities(ctx, images, r.data.Images, clips, r.data.Clips)
+	if err != nil {
+		return fmt.Errorf("train: development pairs: %w", err)
+	}
+	ranks, err := m.Ranks(SpeechToImage, imageOf)
+	if err != nil {
+		return fmt.Errorf("train: development pairs: %w", err)
+	}
+	s := Summarize(ranks)
+	p.P1, p.P5, p.P10 = s.P1, s.P5, s.P10
+	return nil
+}
+
+// Candidates lists the pictures and clips of pairs, each picture once, in the
+// order of the pairs, and for each clip the place of its picture in the list.
+func Candidates(pairs []Pair) (images, clips, imageOf []int) {
+	place := map[string]int{}
+	for _, p := range pairs {
+		at, ok := place[p.Photo]
+		if !ok {
+			at = len(images)
+			place[p.Photo] = at
+			images = append(images, p.Image)
+		}
+		clips, imageOf = append(clips, p.Clip), append(imageOf, at)
+	}
+	return images, clips, imageOf
+}
+
+// finish scores a model that was not trained, and says that the run is done.
+func (r *run) finish(ctx context.Context) error {
+	if r.total > 0 {
+		return r.save()
+	}
+	p := r.point()
+	if err := r.score(ctx, &p); err != nil {
+		return err
+	}
+	r.cp.curve = []CurvePoint{p}
+	r.o.Progress(Progress{CurvePoint: p, Message: "initial values, not trained"})
+	return nil
+}
+
+func (r *run) now() time.Time {
+	if r.o.Clock == nil {
+		return time.Time{}
+	}
+	return r.o.Clock()
+}
+
+func (r *run) startClock() {
+	r.saved, r.shown = r.now(), r.now()
+	r.shownStep = r.cp.header.Step
+}
+
+// speed fills in pairs a second and the time left.
+func (r *run) speed(p *Progress) {
+	done := r.cp.header.Step - r.shownStep
+	spent := r.now().Sub(r.shown)
+	r.shownStep = r.cp.header.Step
+	if r.o.Clock == nil || spent <= 0 || done <= 0 {
+		return
+	}
+	p.PairsPerSecond = float64(done*int64(r.settings.Batch)) / spent.Seconds()
+	p.Left = time.Duration(float64(spent) / float64(done) * float64(r.total-r.cp.header.Step))
+}
+
+func (r *run) checkpointDue() bool {
+	if r.o.Dir == "" || r.cp.header.Step == r.total {
+		return false
+	}
+	if n := r.o.CheckpointSteps; n > 0 && r.cp.header.Step%n == 0 {
+		return true
+	}
+	if r.o.CheckpointEvery <= 0 || r.o.Clock == nil || r.now().Sub(r.saved) < r.o.CheckpointEvery {
+		return false
+	}
+	r.saved = r.now()
+	return true
+}

@@ -1,0 +1,168 @@
+package learn
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hearsight/hearsight/internal/model"
+	"github.com/hearsight/hearsight/internal/nn"
+)
+
+// Blocks in which pictures and clips are embedded and compared.
+const (
+	embedImages = 8
+	embedClips  = 4
+	// blockImages bounds the embedded pictures that are in memory at once: 64 of
+	// 14x14x1024 are 51 MB. All embedded clips are kept.
+	blockImages = 64
+	blockClips  = 16
+)
+
+// A Scorer computes similarities with a model as it is at the time of a call.
+// It keeps its buffers between calls and must not be used by two goroutines.
+type Scorer struct {
+	model *model.Model[float32]
+	ws    *nn.Workspace[float32]
+
+	images, clips, pairs *scoring
+}
+
+// scoring is one of the scorer's three networks.
+type scoring struct {
+	m    *nn.Machine[float32]
+	in   []*nn.Node
+	out  *nn.Node
+	each int // values of one item of the output
+}
+
+// NewScorer returns a scorer.
+func NewScorer(m *model.Model[float32]) (*Scorer, error) {
+	s := &Scorer{model: m, ws: nn.NewWorkspace[float32]()}
+	var err error
+	if s.images, err = s.network(func(g *nn.Graph[float32]) ([]*nn.Node, *nn.Node) {
+		x := g.Input("images", embedImages, m.Height, m.Width, m.Image.In)
+		return []*nn.Node{x}, m.EmbedImages(g, x)
+	}); err != nil {
+		return nil, err
+	}
+	s.images.each = m.Image.Steps(m.Height) * m.Image.Steps(m.Width) * m.Image.Out()
+	if s.clips, err = s.network(func(g *nn.Graph[float32]) ([]*nn.Node, *nn.Node) {
+		x := g.Input("clips", embedClips, m.Frames, m.Audio.In)
+		return []*nn.Node{x}, m.EmbedAudio(g, x)
+	}); err != nil {
+		return nil, err
+	}
+	s.clips.each = m.Audio.Steps(m.Frames) * m.Audio.Out()
+	places := s.images.each / m.Image.Out()
+	s.pairs, err = s.network(func(g *nn.Graph[float32]) ([]*nn.Node, *nn.Node) {
+		in := []*nn.Node{
+			g.Input("embedded images", blockImages, places, m.Image.Out()),
+			g.Input("embedded clips", blockClips, m.Audio.Steps(m.Frames), m.Audio.Out()),
+			g.Input("frames", blockClips),
+		}
+		return in, g.Similarity(m.Similarity, in[0], in[1], in[2], m.Scale)
+	})
+	return s, err
+}
+
+func (s *Scorer) network(build func(*nn.Graph[float32]) ([]*nn.Node, *nn.Node)) (*scoring, error) {
+	g := nn.NewGraph(s.ws, false)
+	in, out := build(g)
+	m, err := g.Compile(nil)
+	if err != nil {
+		return nil, err
+	}
+	return &scoring{m: m, in: in, out: out}, nil
+}
+
+// Similarities returns the similarity of every one of the images with every
+// one of the clips, given by their indices. Every clip is put into the model's
+// full length, so that a score does not depend on what else is scored.
+func (s *Scorer) Similarities(ctx context.Context, images []int, from Images, clips []int, frames Clips) (Matrix, error) {
+	out := Matrix{Images: len(images), Clips: len(clips), S: make([]float64, len(images)*len(clips))}
+	lengths := make([]float32, len(clips))
+	speech := make([]float32, len(clips)*s.clips.each)
+	err := s.embed(ctx, s.clips, len(clips), embedClips, speech, func(i int, dst []float32) error {
+		x, err := frames.Frames(clips[i])
+		if err != nil {
+			return fmt.Errorf("clip %d: %w", clips[i], err)
+		}
+		n, err := putClip(&s.model.Spec, dst, x)
+		if err != nil {
+			return fmt.Errorf("clip %d: %w", clips[i], err)
+		}
+		lengths[i] = float32(s.model.OutFrames(n, s.model.Frames))
+		return nil
+	})
+	if err != nil {
+		return Matrix{}, fmt.Errorf("score: %w", err)
+	}
+	block := s.pairs.m.Data(s.pairs.in[0])
+	for i0 := 0; i0 < len(images); i0 += blockImages {
+		some := images[i0:min(len(images), i0+blockImages)]
+		err := s.embed(ctx, s.images, len(some), embedImages, block, func(i int, dst []float32) error {
+			x, err := from.Image(some[i])
+			if err == nil {
+				err = putImage(&s.model.Spec, dst, x)
+			}
+			if err != nil {
+				return fmt.Errorf("image %d: %w", some[i], err)
+			}
+			return nil
+		})
+		if err == nil {
+			err = s.compare(ctx, speech, lengths, i0, len(some), out)
+		}
+		if err != nil {
+			return Matrix{}, fmt.Errorf("score: %w", err)
+		}
+	}
+	return out, nil
+}
+
+// embed runs n items through a tower, a few at a time, into out.
+func (s *Scorer) embed(ctx context.Context, tower *scoring, n, batch int, out []float32, put func(i int, dst []float32) error) error {
+	in := tower.m.Data(tower.in[0])
+	size := len(in) / batch
+	for first := 0; first < n; first += batch {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		some := min(batch, n-first)
+		if err := each(some, func(i int) error { return put(first+i, in[i*size:][:size]) }); err != nil {
+			return err
+		}
+		clear(in[some*size:])
+		if err := tower.m.Run(); err != nil {
+			return err
+		}
+		copy(out[first*tower.each:], tower.m.Data(tower.out)[:some*tower.each])
+	}
+	return nil
+}
+
+// compare fills in the rows i0 to i0+n of out from the embedded block.
+func (s *Scorer) compare(ctx context.Context, speech, lengths []float32, i0, n int, out Matrix) error {
+	clips, frames := s.pairs.m.Data(s.pairs.in[1]), s.pairs.m.Data(s.pairs.in[2])
+	for j0 := 0; j0 < out.Clips; j0 += blockClips {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		some := min(blockClips, out.Clips-j0)
+		copy(clips, speech[j0*s.clips.each:][:some*s.clips.each])
+		copy(frames, lengths[j0:j0+some])
+		for j := some; j < blockClips; j++ {
+			frames[j] = 1 // a place that is not used
+		}
+		if err := s.pairs.m.Run(); err != nil {
+			return err
+		}
+		scores := s.pairs.m.Data(s.pairs.out)
+		for i := range n {
+			for j := range some {
+				out.S[(i0+i)*out.Clips+j0+j] = float64(scores[i*blockClips+j])
+			}
+		}
+	}
+	return nil
+}

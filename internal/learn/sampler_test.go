@@ -1,0 +1,89 @@
+package learn
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// TestSampler: no minibatch holds a photo twice, a pass holds no pair twice,
+// and any step asked for out of order gives the same pairs.
+func TestSampler(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var pairs []Pair
+		for i, n := range rapid.SliceOfN(rapid.IntRange(1, 6), 1, 40).Draw(t, "captions") {
+			for range n {
+				pairs = append(pairs, Pair{Photo: fmt.Sprint(i)})
+			}
+		}
+		batch, seed := rapid.IntRange(2, 12).Draw(t, "batch"), rapid.Uint64().Draw(t, "seed")
+		s, err := NewSampler(pairs, batch, seed)
+		if err != nil {
+			t.Skip(err)
+		}
+		n := s.StepsPerEpoch()
+		var all [][]int
+		for step := range 3 * n {
+			all = append(all, slices.Clone(s.Batch(step)))
+		}
+		for step, b := range all {
+			photos := map[string]bool{}
+			for _, p := range b {
+				photos[pairs[p].Photo] = true
+			}
+			if len(photos) != batch {
+				t.Fatalf("step %d holds %d photos in %d pairs", step, len(photos), batch)
+			}
+		}
+		for epoch := range 3 {
+			seen := map[int]bool{}
+			for _, b := range all[epoch*int(n):][:n] {
+				for _, p := range b {
+					seen[p] = true
+				}
+			}
+			if len(seen) != int(n)*batch {
+				t.Fatalf("epoch %d holds %d different pairs, want %d", epoch, len(seen), int(n)*batch)
+			}
+		}
+		again, err := NewSampler(pairs, batch, seed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		step := rapid.Int64Range(0, 3*n-1).Draw(t, "step")
+		if got := again.Batch(step); !slices.Equal(got, all[step]) {
+			t.Fatalf("step %d alone is %v, in order it is %v", step, got, all[step])
+		}
+	})
+}
+
+// TestSamplerDeal: where swapping is hopeless the pairs are dealt.
+func TestSamplerDeal(t *testing.T) {
+	var pairs []Pair
+	for i := range 3 {
+		for range 50 {
+			pairs = append(pairs, Pair{Photo: fmt.Sprint(i)})
+		}
+	}
+	s, err := NewSampler(pairs, 3, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for step := range s.StepsPerEpoch() {
+		b := s.Batch(step)
+		if pairs[b[0]].Photo == pairs[b[1]].Photo || pairs[b[1]].Photo == pairs[b[2]].Photo || pairs[b[0]].Photo == pairs[b[2]].Photo {
+			t.Fatalf("step %d holds a photo twice: %v", step, b)
+		}
+	}
+	if slices.Equal(slices.Clone(s.Batch(0)), s.Batch(s.StepsPerEpoch())) {
+		t.Error("two epochs begin alike")
+	}
+	if _, err := NewSampler(pairs, 4, 1); err == nil {
+		t.Error("a batch of 4 of 3 photos was taken")
+	}
+	if _, err := NewSampler(append(pairs[:60:60], pairs[100:101]...), 3, 1); err == nil {
+		t.Error("a photo with more captions than minibatches was taken")
+	}
+}

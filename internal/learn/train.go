@@ -1,0 +1,284 @@
+package learn
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/hearsight/hearsight/internal/kernel"
+	"github.com/hearsight/hearsight/internal/model"
+	"github.com/hearsight/hearsight/internal/nn"
+)
+
+// Options say where checkpoints go and who watches. They change nothing in the
+// result.
+type Options struct {
+	Dir             string        // of checkpoints; empty: none
+	CheckpointSteps int64         // steps between them; 0: by time only
+	CheckpointEvery time.Duration // 0 or no Clock: by steps only
+	Clock           func() time.Time
+	Progress        func(Progress)
+	// Key says what the data are, so that a checkpoint is not taken for another
+	// run's: the digests of the inputs.
+	Key string
+	// Stop ends the run after this many steps in all as if it had been
+	// cancelled, for tests. 0: never.
+	Stop int64
+}
+
+// A Result is a trained model and how it got there.
+type Result struct {
+	Model     *model.Model[float32]
+	Curve     []CurvePoint
+	Steps     int64
+	PairsSeen int64
+}
+
+// ErrStopped is returned when Options.Stop was reached.
+var ErrStopped = errors.New("train: stopped")
+
+// Train trains a new model, or goes on from the newest good checkpoint in
+// Options.Dir. When ctx ends, it saves a checkpoint and returns ctx's error.
+func Train(ctx context.Context, spec model.Spec, data Data, settings Settings, o Options) (*Result, error) {
+	r, err := newRun(spec, data, settings, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.restore(); err != nil {
+		return nil, err
+	}
+	r.startClock()
+	for r.cp.header.Step < r.total {
+		if err := r.interrupted(ctx); err != nil {
+			return nil, err
+		}
+		if err := r.step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.finish(ctx); err != nil {
+		return nil, err
+	}
+	seen := r.cp.header.Step * int64(settings.Batch)
+	return &Result{Model: r.model, Curve: r.cp.curve, Steps: r.cp.header.Step, PairsSeen: seen}, nil
+}
+
+// A run is one call of Train.
+type run struct {
+	data     Data
+	settings Settings
+	o        Options
+	model    *model.Model[float32]
+	sampler  *Sampler // nil if there is nothing to train
+	total    int64
+	adam     *nn.Adam[float32]
+	ws       *nn.Workspace[float32]
+	nets     map[int]*network // by frames
+	scorer   *Scorer          // made when first needed
+	cp       checkpoint
+
+	saved, shown time.Time // when
+	savedStep    int64
+	shownStep    int64
+}
+
+// A network is the training graph for one length of minibatch.
+type network struct {
+	m                     *nn.Machine[float32]
+	images, audio, frames *nn.Node
+	loss                  *nn.Node
+}
+
+func newRun(spec model.Spec, data Data, settings Settings, o Options) (*run, error) {
+	if err := settings.check(); err != nil {
+		return nil, fmt.Errorf("train: %w", err)
+	}
+	if o.Progress == nil {
+		o.Progress = func(Progress) {}
+	}
+	if settings.Normalize == NormCorpus {
+		norm, err := corpusNorm(data.Train, data.Clips, spec.Audio.In)
+		if err != nil {
+			return nil, fmt.Errorf("train: %w", err)
+		}
+		spec.AudioNorm = norm
+	}
+	m, err := model.New[float32](spec, settings.Seed)
+	if err != nil {
+		return nil, fmt.Errorf("train: %w", err)
+	}
+	r := &run{data: data, settings: settings, o: o, model: m, ws: nn.NewWorkspace[float32](), nets: map[int]*network{}, adam: nn.NewAdam(m.Params())}
+	if settings.Steps > 0 || settings.Epochs > 0 {
+		if r.sampler, err = NewSampler(data.Train, settings.Batch, settings.Seed); err != nil {
+			return nil, fmt.Errorf("train: %w", err)
+		}
+		if r.total = settings.Steps; r.total == 0 {
+			r.total = int64(math.Ceil(settings.Epochs * float64(r.sampler.StepsPerEpoch())))
+		}
+	}
+	r.adam.Beta1, r.adam.Beta2, r.adam.Epsilon = settings.Beta1, settings.Beta2, settings.Epsilon
+	if r.cp.header.Key, err = runKey(spec, settings, o.Key); err != nil {
+		return nil, err
+	}
+	for i, p := range m.Params() {
+		r.cp.tensors = append(r.cp.tensors, tensor{p.Name, p.W}, tensor{p.Name + " m", r.adam.M[i]}, tensor{p.Name + " v", r.adam.V[i]})
+	}
+	for _, s := range m.Stats() {
+		r.cp.tensors = append(r.cp.tensors, tensor{s.Name + " mean", s.Mean}, tensor{s.Name + " var", s.Var})
+	}
+	return r, nil
+}
+
+// runKey names all that decides what a run computes.
+func runKey(spec model.Spec, settings Settings, data string) (string, error) {
+	text, err := json.Marshal([]any{spec, settings, data, kernel.Numeric()})
+	if err != nil {
+		return "", fmt.Errorf("train: %w", err)
+	}
+	return fmt.Sprintf("%x", sha256.Sum256(text)), nil
+}
+
+func (r *run) restore() error {
+	if r.o.Dir == "" {
+		return nil
+	}
+	ok, skipped, err := r.cp.restore(r.o.Dir)
+	if err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
+	for _, s := range skipped {
+		r.o.Progress(Progress{CurvePoint: r.point(), Steps: r.total, Message: "passed over checkpoint " + s, Warning: true})
+	}
+	if ok {
+		r.adam.Steps = int(r.cp.header.Step)
+		r.savedStep = r.cp.header.Step
+		r.o.Progress(Progress{CurvePoint: r.point(), Steps: r.total, Message: fmt.Sprintf("going on from step %d", r.cp.header.Step)})
+	}
+	return nil
+}
+
+// interrupted saves a checkpoint and returns the reason if the run is to end.
+func (r *run) interrupted(ctx context.Context) error {
+	err := ctx.Err()
+	if err == nil && r.o.Stop > 0 && r.cp.header.Step >= r.o.Stop {
+		err = ErrStopped
+	}
+	if err == nil {
+		return nil
+	}
+	return errors.Join(err, r.save())
+}
+
+func (r *run) save() error {
+	if r.o.Dir == "" || r.savedStep == r.cp.header.Step {
+		return nil
+	}
+	if err := r.cp.save(r.o.Dir); err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
+	r.savedStep = r.cp.header.Step
+	return nil
+}
+
+// step does one step of training, with what is due after it.
+func (r *run) step(ctx context.Context) error {
+	step := r.cp.header.Step
+	net, err := r.fill(r.sampler.Batch(step))
+	if err != nil {
+		return fmt.Errorf("train: step %d: %w", step+1, err)
+	}
+	r.adam.LearningRate = r.settings.rate(step, r.total)
+	if err := net.m.Run(); err != nil {
+		return fmt.Errorf("train: step %d: %w", step+1, err)
+	}
+	warning, err := r.cp.header.Loss.add(float64(net.m.Data(net.loss)[0]), r.settings.Margin, step+1)
+	if err != nil {
+		return err
+	}
+	if err := r.adam.Step(net.m.Grads()); err != nil {
+		return fmt.Errorf("train: step %d: %w", step+1, err)
+	}
+	r.cp.header.Step++
+	if warning != "" {
+		r.o.Progress(Progress{CurvePoint: r.point(), Steps: r.total, Message: warning, Warning: true})
+	}
+	if err := r.log(ctx); err != nil {
+		return err
+	}
+	if r.checkpointDue() {
+		return r.save()
+	}
+	return nil
+}
+
+// fill puts a minibatch into the network of its length.
+func (r *run) fill(batch []int) (*network, error) {
+	clips := make([][]float32, len(batch))
+	err := each(len(batch), func(k int) (err error) {
+		p := r.data.Train[batch[k]]
+		clips[k], err = r.data.Clips.Frames(p.Clip)
+		if err != nil {
+			err = fmt.Errorf("clip of %s: %w", p.ID, err)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	net, t, err := r.network(clips)
+	if err != nil {
+		return nil, err
+	}
+	spec := &r.model.Spec
+	images, audio, frames := net.m.Data(net.images), net.m.Data(net.audio), net.m.Data(net.frames)
+	picture, clip := len(images)/len(batch), t*spec.Audio.In
+	return net, each(len(batch), func(k int) error {
+		p := r.data.Train[batch[k]]
+		n, err := putClip(spec, audio[k*clip:][:clip], clips[k])
+		if err != nil {
+			return fmt.Errorf("clip of %s: %w", p.ID, err)
+		}
+		frames[k] = float32(spec.OutFrames(n, t))
+		img, err := r.data.Images.Image(p.Image)
+		if err == nil {
+			err = putImage(spec, images[k*picture:][:picture], img)
+		}
+		if err != nil {
+			return fmt.Errorf("image %s: %w", p.Photo, err)
+		}
+		return nil
+	})
+}
+
+// network is the training graph for these clips, and its frames.
+func (r *run) network(clips [][]float32) (*network, int, error) {
+	m, b := r.model, r.settings.Batch
+	t := m.Frames
+	if step := r.settings.Bucket; step > 0 {
+		longest := 1
+		for _, c := range clips {
+			longest = max(longest, len(c)/m.Audio.In)
+		}
+		t = min(t, (longest+step-1)/step*step)
+	}
+	if net := r.nets[t]; net != nil {
+		return net, t, nil
+	}
+	g := nn.NewGraph(r.ws, true)
+	net := &network{
+		images: g.Input("images", b, m.Height, m.Width, m.Image.In),
+		audio:  g.Input("audio", b, t, m.Audio.In),
+		frames: g.Input("frames", b),
+	}
+	net.loss = g.Hinge(m.Similarities(g, net.images, net.audio, net.frames), r.settings.Margin)
+	var err error
+	if net.m, err = g.Compile(net.loss); err != nil {
+		return nil, 0, fmt.Errorf("%d frames: %w", t, err)
+	}
+	r.nets[t] = net
+	return net, t, nil
+}

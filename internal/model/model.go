@@ -1,0 +1,242 @@
+package model
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/hearsight/hearsight/internal/nn"
+)
+
+// Ways to give a tower its initial values.
+const (
+	InitPyTorch = "pytorch" // uniform, bound 1/sqrt(fan in), biases too
+	InitHe      = "he"      // normal, deviation sqrt(gain/fan in), biases 0
+)
+
+// Ways to treat clips that are shorter than the network's input.
+const (
+	LengthFixed = "fixed" // every frame of the input counts, padding too: the paper
+	LengthTrue  = "true"  // only the clip's own frames count
+)
+
+// A Spec says what a model is, all but its parameters' values: model.json.
+type Spec struct {
+	Image      Tower       `json:"image"`
+	Audio      Tower       `json:"audio"`
+	Height     int         `json:"height"` // of the image tower's input
+	Width      int         `json:"width"`
+	Frames     int         `json:"frames"` // longest clip; the rest is cut off
+	Length     string      `json:"length"` // fixed or true
+	Similarity string      `json:"similarity"`
+	Scale      float64     `json:"scale"` // of the similarity
+	Init       string      `json:"init"`
+	Pixels     *PixelNorm  `json:"pixels,omitempty"`     // how pixels become the image tower's input
+	AudioNorm  *CoeffNorm  `json:"audio_norm,omitempty"` // how MFCC become the audio tower's input
+	Notes      []KeyString `json:"notes,omitempty"`      // what a reader should know: settings, data
+}
+
+// A KeyString is a named remark.
+type KeyString struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+}
+
+// A PixelNorm turns a pixel x in 0..255 into (x-Center)/Scale.
+type PixelNorm struct {
+	Center float64 `json:"center"`
+	Scale  float64 `json:"scale"`
+}
+
+// A CoeffNorm turns coefficient j of a frame, x, into (x-Mean[j])/Std.
+type CoeffNorm struct {
+	Mean []float64 `json:"mean"`
+	Std  float64   `json:"std"`
+}
+
+// Check says what is wrong with the spec, nil if nothing is.
+func (s *Spec) Check() error {
+	errs := []error{s.Image.check(), s.Audio.check()}
+	say := func(bad bool, format string, a ...any) {
+		if bad {
+			errs = append(errs, fmt.Errorf(format, a...))
+		}
+	}
+	if errors.Join(errs...) == nil {
+		say(s.Image.Dims != 2 || s.Audio.Dims != 1, "the image tower must have 2 dimensions and the audio tower 1")
+		say(s.Image.Out() != s.Audio.Out(), "the towers end in %d and %d channels", s.Image.Out(), s.Audio.Out())
+		say(s.Height > maxSide || s.Width > maxSide || s.Image.Steps(s.Height) < 1 || s.Image.Steps(s.Width) < 1, "an image of %dx%d is out of range", s.Height, s.Width)
+		say(s.Frames > maxSide || s.Audio.Steps(s.Frames) < 1, "%d frames are out of range", s.Frames)
+		say(s.Image.largest(s.Height, s.Width) > maxValues || s.Audio.largest(1, s.Frames) > maxValues, "an input of this size is too large")
+	}
+	say(!slices.Contains(nn.Similarities(), s.Similarity), "similarity %q is not known", s.Similarity)
+	say(s.Length != LengthFixed && s.Length != LengthTrue, "length %q: want %s or %s", s.Length, LengthFixed, LengthTrue)
+	say(s.Init != InitPyTorch && s.Init != InitHe, "init %q: want %s or %s", s.Init, InitPyTorch, InitHe)
+	say(!(s.Scale > 0) || math.IsInf(s.Scale, 0), "similarity scale %v: want a positive number", s.Scale)
+	if p := s.Pixels; p != nil {
+		say(!finite(p.Center) || !(p.Scale > 0) || !finite(p.Scale), "pixel scale %v about %v is out of range", p.Scale, p.Center)
+	}
+	if n := s.AudioNorm; n != nil {
+		say(len(n.Mean) != s.Audio.In || slices.ContainsFunc(n.Mean, func(x float64) bool { return !finite(x) }) || !(n.Std > 0) || !finite(n.Std), "the audio norm does not fit %d coefficients", s.Audio.In)
+	}
+	return errors.Join(errs...)
+}
+
+func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
+
+// A Model is a Spec with values. Graphs made from it share them.
+type Model[T nn.Float] struct {
+	Spec
+	image, audio tower[T]
+}
+
+// New returns a model with the initial values of seed: each tensor's own
+// stream of numbers comes from the seed and its name, so that no layer's
+// values depend on another's size.
+func New[T nn.Float](spec Spec, seed uint64) (*Model[T], error) {
+	m, err := blank[T](spec)
+	if err != nil {
+		return nil, err
+	}
+	m.image.initialise(spec.Init, seed)
+	m.audio.initialise(spec.Init, seed)
+	return m, nil
+}
+
+func blank[T nn.Float](spec Spec) (*Model[T], error) {
+	if err := spec.Check(); err != nil {
+		return nil, fmt.Errorf("model: %w", err)
+	}
+	return &Model[T]{Spec: spec, image: newTower[T]("image", spec.Image), audio: newTower[T]("audio", spec.Audio)}, nil
+}
+
+func (t tower[T]) initialise(init string, seed uint64) {
+	for i, l := range t.Layers {
+		switch l.Op {
+		case "norm":
+			for j := range t.weights[i].W {
+				t.weights[i].W[j] = 1
+			}
+		case "conv":
+			fan := float64(len(t.weights[i].W) / l.Channels)
+			if init == InitHe {
+				gain := l.Gain
+				if gain == 0 {
+					gain = 2
+				}
+				fill(t.weights[i], seed, func(r *rand.Rand) float64 { return r.NormFloat64() * math.Sqrt(gain/fan) })
+				continue
+			}
+			uniform := func(r *rand.Rand) float64 { return (2*r.Float64() - 1) / math.Sqrt(fan) }
+			fill(t.weights[i], seed, uniform)
+			fill(t.biases[i], seed, uniform)
+		}
+	}
+}
+
+func fill[T nn.Float](p *nn.Param[T], seed uint64, next func(*rand.Rand) float64) {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%d %s", seed, p.Name))
+	r := rand.New(rand.NewPCG(binary.LittleEndian.Uint64(sum[:]), binary.LittleEndian.Uint64(sum[8:])))
+	for i := range p.W {
+		p.W[i] = T(next(r))
+	}
+}
+
+// Params lists all parameters, image tower first, in the order of the layers.
+func (m *Model[T]) Params() []*nn.Param[T] {
+	var out []*nn.Param[T]
+	for _, t := range []tower[T]{m.image, m.audio} {
+		for i, w := range t.weights {
+			if w != nil {
+				out = append(out, w, t.biases[i])
+			}
+		}
+	}
+	return out
+}
+
+// Stats lists the running statistics of all batch norm layers.
+func (m *Model[T]) Stats() []*nn.Stats[T] {
+	var out []*nn.Stats[T]
+	for _, s := range slices.Concat(m.image.stats, m.audio.stats) {
+		if s != nil {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// Size is the number of trained parameters.
+func (m *Model[T]) Size() int {
+	n := 0
+	for _, p := range m.Params() {
+		n += len(p.W)
+	}
+	return n
+}
+
+// EmbedImages adds the image tower: x [n][h][w][in] to [n][h'][w'][c].
+func (m *Model[T]) EmbedImages(g *nn.Graph[T], x *nn.Node) *nn.Node { return m.image.apply(g, x) }
+
+// EmbedAudio adds the audio tower: x [n][t][coefficients] to [n][t'][c].
+func (m *Model[T]) EmbedAudio(g *nn.Graph[T], x *nn.Node) *nn.Node { return m.audio.apply(g, x) }
+
+// Similarities adds both towers and their similarity, [images][clips]. frames
+// holds what [Spec.OutFrames] says of each clip.
+func (m *Model[T]) Similarities(g *nn.Graph[T], images, audio, frames *nn.Node) *nn.Node {
+	i := m.EmbedImages(g, images)
+	a := m.EmbedAudio(g, audio)
+	return g.Similarity(m.Similarity, i, a, frames, m.Scale)
+}
+
+// OutFrames is how many of the audio tower's output frames count for a clip of
+// n frames in an input of in frames: all for length fixed, else
+// clamp(n // round(in/out), 1, out).
+func (s *Spec) OutFrames(n, in int) int {
+	out := s.Audio.Steps(in)
+	if s.Length == LengthFixed || out < 1 {
+		return out
+	}
+	ratio := max(1, int(math.RoundToEven(float64(in)/float64(out))))
+	return min(out, max(1, n/ratio))
+}
+
+// PutFrames writes a clip's frames, n*coefficients values, into dst, the input
+// of a clip: cut or filled up with zero rows to dst's length, normalised. It
+// returns how many frames the clip has in dst.
+func PutFrames[T nn.Float](s *Spec, dst []T, frames []float32) int {
+	c := s.Audio.In
+	n := min(len(frames), len(dst)) / c
+	if norm := s.AudioNorm; norm != nil {
+		for i := range n {
+			for j, v := range frames[i*c:][:c] {
+				dst[i*c+j] = T((float64(v) - norm.Mean[j]) / norm.Std)
+			}
+		}
+	} else {
+		for i, v := range frames[:n*c] {
+			dst[i] = T(v)
+		}
+	}
+	clear(dst[n*c:])
+	return n
+}
+
+// PutPixels writes bytes into dst, the input of a picture, normalised.
+func PutPixels[T nn.Float](s *Spec, dst []T, pixels []uint8) {
+	center, scale := 0.0, 1.0
+	if s.Pixels != nil {
+		center, scale = s.Pixels.Center, s.Pixels.Scale
+	}
+	var table [256]T
+	for i := range table {
+		table[i] = T((float64(i) - center) / scale)
+	}
+	for i, v := range pixels {
+		dst[i] = table[v]
+	}
+}

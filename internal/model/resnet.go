@@ -1,0 +1,115 @@
+package model
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/hearsight/hearsight/internal/kernel"
+)
+
+// resnetEpsilon is the batch norm constant of Keras's ResNet50, which the
+// weights were trained with.
+const resnetEpsilon = 1.001e-5
+
+// resnetStages are the stages of ResNet50 that the weights cover: blocks, and
+// channels of the inner layers; the output has four times as many (He et al.
+// 2016, table 1).
+var resnetStages = []struct{ blocks, width int }{{3, 64}, {4, 128}, {6, 256}}
+
+// A bottleneck is one residual block: 1x1, 3x3, 1x1, plus the input, which a
+// 1x1 convolution brings to shape in the first block of a stage.
+type bottleneck struct {
+	reduce, middle, expand, project *convLayer
+}
+
+// folded takes a convolution with the batch norm after it folded in:
+// gamma*(x-mean)/sqrt(var+epsilon) + beta.
+func (l *loader) folded(conv, norm string, k, stride, in, out int) *convLayer {
+	gamma, beta := l.get(norm+".weight", out), l.get(norm+".bias", out)
+	mean, variance := l.get(norm+".running_mean", out), l.get(norm+".running_var", out)
+	if len(l.wrong) > 0 {
+		l.get(conv+".weight", out, in, k, k) // so that all that is wrong is named
+		l.get(conv+".bias", out)
+		return nil
+	}
+	scale, shift := make([]float64, out), make([]float64, out)
+	for i := range scale {
+		scale[i] = float64(gamma[i]) / math.Sqrt(float64(variance[i])+resnetEpsilon)
+		shift[i] = float64(beta[i]) - float64(mean[i])*scale[i]
+	}
+	return l.conv(conv, k, stride, in, out, scale, shift)
+}
+
+// resnet50 is ResNet50 up to stage 4 (torchvision's layer3): 224x224 gives
+// 14x14x1024. The stride of a stage sits in its first 1x1 convolution, as in
+// the original model that the weights are of, not in the 3x3.
+func (l *loader) resnet50() *Frozen {
+	stem := l.folded("conv1", "bn1", 7, 2, 3, 64)
+	var blocks []bottleneck
+	in := 64
+	for i, stage := range resnetStages {
+		out := 4 * stage.width
+		for b := range stage.blocks {
+			name, stride := fmt.Sprintf("layer%d.%d", i+1, b), 1
+			if i > 0 && b == 0 {
+				stride = 2
+			}
+			block := bottleneck{
+				reduce: l.folded(name+".conv1", name+".bn1", 1, stride, in, stage.width),
+				middle: l.folded(name+".conv2", name+".bn2", 3, 1, stage.width, stage.width),
+				expand: l.folded(name+".conv3", name+".bn3", 1, 1, stage.width, out),
+			}
+			if b == 0 {
+				block.project = l.folded(name+".downsample.0", name+".downsample.1", 1, stride, in, out)
+			}
+			blocks = append(blocks, block)
+			in = out
+		}
+	}
+	// After the ReLU nothing is below the border's 0, so -Inf there is the same.
+	pool := kernel.Pool2D{KH: 3, KW: 3, StrideH: 2, StrideW: 2, PadH: 1, PadW: 1}
+	return &Frozen{Name: "resnet50", Layer: "stage 4", Out: in, side: 32, run: func(s *scratch, x []float32, h, w int) ([]float32, int, int) {
+		y, h, w := stem.forward(s, x, h, w, true)
+		s.give(x)
+		oh, ow := pool.OutSize(h, w)
+		x = s.take(oh * ow * 64)
+		kernel.MaxPoolForward(pool, 1, h, w, 64, y, x, nil)
+		s.give(y)
+		h, w = oh, ow
+		for _, b := range blocks {
+			x, h, w = b.forward(s, x, h, w)
+		}
+		return x, h, w
+	}}
+}
+
+// forward runs the block on x, which it gives back to scratch.
+func (b *bottleneck) forward(s *scratch, x []float32, h, w int) (y []float32, oh, ow int) {
+	short := x
+	if b.project != nil {
+		short, _, _ = b.project.forward(s, x, h, w, false)
+	}
+	inner, oh, ow := b.reduce.forward(s, x, h, w, true)
+	middle, _, _ := b.middle.forward(s, inner, oh, ow, true)
+	s.give(inner)
+	y, _, _ = b.expand.forward(s, middle, oh, ow, false)
+	s.give(middle)
+	addReLU(y, short)
+	s.give(x)
+	if b.project != nil {
+		s.give(short)
+	}
+	return y, oh, ow
+}
+
+// addReLU computes y = max(y + x, 0).
+func addReLU(y, x []float32) {
+	const part = 1 << 16
+	kernel.Parallel((len(y)+part-1)/part, func(i int) {
+		to := y[i*part : min(len(y), (i+1)*part)]
+		from := x[i*part:][:len(to)]
+		for j, v := range from {
+			to[j] = max(to[j]+v, 0)
+		}
+	})
+}

@@ -1,0 +1,146 @@
+package model
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/hearsight/hearsight/internal/nn"
+)
+
+// Format names the layout of model.json and of the tensors: channels last,
+// weights [kh][kw][in][out] and [k][in][out], batch norm's weight, bias,
+// running_mean and running_var by channel.
+const Format = "hearsight.model/1"
+
+// WeightsFormat names the layout of model.safetensors.
+const WeightsFormat = "hearsight.weights/1"
+
+// maxConfig bounds model.json.
+const maxConfig = 1 << 20
+
+type configFile struct {
+	Format     string `json:"format"`
+	Parameters int    `json:"parameters"`
+	Spec
+}
+
+// WriteConfig writes model.json.
+func (m *Model[T]) WriteConfig(w io.Writer) error {
+	b, err := json.MarshalIndent(configFile{Format: Format, Parameters: m.Size(), Spec: m.Spec}, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write model.json: %w", err)
+	}
+	_, err = w.Write(append(b, '\n'))
+	return err
+}
+
+// WriteWeights writes model.safetensors.
+func (m *Model[T]) WriteWeights(w io.Writer) error {
+	var tensors []namedTensor
+	for _, p := range m.Params() {
+		tensors = append(tensors, namedTensor{p.Name, p.Shape, float32s(p.W)})
+	}
+	for _, s := range m.Stats() {
+		shape := []int{len(s.Mean)}
+		tensors = append(tensors, namedTensor{s.Name + ".running_mean", shape, float32s(s.Mean)},
+			namedTensor{s.Name + ".running_var", shape, float32s(s.Var)})
+	}
+	return writeTensors(w, tensors, map[string]string{"format": Format})
+}
+
+func float32s[T nn.Float](x []T) []float32 {
+	out := make([]float32, len(x))
+	for i, v := range x {
+		out[i] = float32(v)
+	}
+	return out
+}
+
+// Load makes a model from the bytes of model.json and model.safetensors. All
+// that is wrong with the tensors is in one error.
+func Load(config, weights []byte) (*Model[float32], error) {
+	if len(config) > maxConfig {
+		return nil, fmt.Errorf("load model: model.json of %d bytes is over the limit of %d", len(config), maxConfig)
+	}
+	var c configFile
+	dec := json.NewDecoder(bytes.NewReader(config))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&c); err != nil {
+		return nil, fmt.Errorf("load model: model.json: %w", err)
+	}
+	if c.Format != Format {
+		return nil, fmt.Errorf("load model: model.json has format %q, want %s", c.Format, Format)
+	}
+	if err := c.Spec.Check(); err != nil {
+		return nil, fmt.Errorf("load model: %w", err)
+	}
+	tensors, err := ParseTensors(weights)
+	if err != nil {
+		return nil, fmt.Errorf("load model: %w", err)
+	}
+	// The tensors exist, so a model no larger than they are may be made.
+	if n := sizeOf(c.Image) + sizeOf(c.Audio); int64(n) > int64(len(weights)) {
+		return nil, fmt.Errorf("load model: %d parameters in %d bytes of weights", n, len(weights))
+	}
+	m, err := blank[float32](c.Spec)
+	if err != nil {
+		return nil, fmt.Errorf("load model: %w", err)
+	}
+	if err := m.take(tensors); err != nil {
+		return nil, fmt.Errorf("load model: %w", err)
+	}
+	return m, nil
+}
+
+// sizeOf counts a checked tower's parameters without making them.
+func sizeOf(t Tower) int {
+	n, in := 0, t.In
+	for _, l := range t.Layers {
+		switch l.Op {
+		case "norm":
+			n += 2 * in
+		case "conv":
+			k := l.Kernel
+			if t.Dims == 2 {
+				k *= l.Kernel
+			}
+			n += k*in*l.Channels + l.Channels
+			in = l.Channels
+		}
+	}
+	return n
+}
+
+func (m *Model[T]) take(tensors *Tensors) error {
+	var wrong []string
+	used := 0
+	get := func(dst []T, name string, shape ...int) {
+		used++
+		v, err := tensors.Float32(name, shape...)
+		if err != nil {
+			wrong = append(wrong, err.Error())
+			return
+		}
+		for i, x := range v {
+			dst[i] = T(x)
+		}
+	}
+	for _, p := range m.Params() {
+		get(p.W, p.Name, p.Shape...)
+	}
+	for _, s := range m.Stats() {
+		get(s.Mean, s.Name+".running_mean", len(s.Mean))
+		get(s.Var, s.Name+".running_var", len(s.Var))
+	}
+	if len(wrong) == 0 && used != len(tensors.Names()) {
+		wrong = append(wrong, fmt.Sprintf("%d tensors, want %d", len(tensors.Names()), used))
+	}
+	if len(wrong) > 0 {
+		return errors.New("tensors do not fit: " + strings.Join(wrong, "; "))
+	}
+	return nil
+}

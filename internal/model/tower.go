@@ -1,0 +1,302 @@
+package model
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hearsight/hearsight/internal/nn"
+)
+
+// Dim is the number of channels that the paper's towers end in.
+const Dim = 1024
+
+// A Layer is one step of a tower.
+type Layer struct {
+	Op       string  `json:"op"`                 // "conv", "pool" or "norm"
+	Name     string  `json:"name,omitempty"`     // of the parameters
+	Kernel   int     `json:"kernel,omitempty"`   // conv, pool: its width (and height, for images)
+	Stride   int     `json:"stride,omitempty"`   // conv, pool
+	Pad      int     `json:"pad,omitempty"`      // conv, pool: on both sides
+	Channels int     `json:"channels,omitempty"` // conv: of the output
+	ReLU     bool    `json:"relu,omitempty"`     // conv
+	Gain     float64 `json:"gain,omitempty"`     // conv: He-normal's numerator; 0 is 2
+}
+
+// A Tower is a trained network: layers over time (1 dimension) or over a
+// picture (2).
+type Tower struct {
+	Name   string  `json:"name"`
+	Dims   int     `json:"dims"`
+	In     int     `json:"in"` // channels of the input
+	Layers []Layer `json:"layers"`
+}
+
+// Towers by name. Those of notBuilt are in the paper and come later.
+var (
+	frozenNames = []string{"vgg16", "resnet50"}
+	imageNames  = []string{"head", "small"}
+	audioNames  = []string{"conv5", "conv6", "small"}
+	notBuilt    = []string{"vgg19", "lstm", "gru"}
+)
+
+// Known reports whether name is any network of the paper or of ours.
+func Known(name string) bool { return Built(name) || slices.Contains(notBuilt, name) }
+
+// Built reports whether the network called name can be used.
+func Built(name string) bool {
+	return slices.Contains(slices.Concat(frozenNames, imageNames, audioNames), name)
+}
+
+// FrozenNames, ImageNames and AudioNames list the networks that are built.
+func FrozenNames() []string { return slices.Clone(frozenNames) }
+func ImageNames() []string  { return slices.Clone(imageNames) }
+func AudioNames() []string  { return slices.Clone(audioNames) }
+
+// A NotBuiltError says that a network is known but not built yet.
+type NotBuiltError struct{ Name string }
+
+func (e *NotBuiltError) Error() string { return fmt.Sprintf("network %s is not built yet", e.Name) }
+
+// unknown is the error for a name that is not among have.
+func unknown(what, name string, have []string) error {
+	if slices.Contains(notBuilt, name) {
+		return &NotBuiltError{Name: name}
+	}
+	return fmt.Errorf("%s %q is not known (have %s)", what, name, strings.Join(have, ", "))
+}
+
+// HeadOptions are the settings of the image tower "head".
+type HeadOptions struct {
+	In     int // channels of the feature map
+	Kernel int // 3 (Harwath et al. 2018) or 1; 0 is 3 for up to 512 channels, else 1
+	Dim    int // channels of the output; 0 is 1,024
+}
+
+// ImageTower returns an image tower by name: "head", one linear convolution on
+// a frozen network's feature map, or "small", four layers from the pixels of
+// small pictures, 1/8 of their size and 64 channels.
+func ImageTower(name string, o HeadOptions) (Tower, error) {
+	switch name {
+	case "head":
+		return headTower(o)
+	case "small":
+		return Tower{Name: name, Dims: 2, In: 3, Layers: []Layer{
+			{Op: "conv", Name: "conv1", Kernel: 5, Stride: 2, Pad: 2, Channels: 16, ReLU: true},
+			{Op: "conv", Name: "conv2", Kernel: 3, Stride: 2, Pad: 1, Channels: 32, ReLU: true},
+			{Op: "conv", Name: "conv3", Kernel: 3, Stride: 2, Pad: 1, Channels: 64, ReLU: true},
+			{Op: "conv", Name: "conv4", Kernel: 1, Stride: 1, Channels: 64, Gain: 1},
+		}}, nil
+	}
+	return Tower{}, unknown("image tower", name, imageNames)
+}
+
+func headTower(o HeadOptions) (Tower, error) {
+	if o.Dim == 0 {
+		o.Dim = Dim
+	}
+	if o.Kernel == 0 {
+		o.Kernel = 3
+		if o.In > 512 {
+			o.Kernel = 1
+		}
+	}
+	if o.Kernel != 1 && o.Kernel != 3 {
+		return Tower{}, fmt.Errorf("head kernel %d: want 1 or 3", o.Kernel)
+	}
+	if o.In < 1 || o.Dim < 1 {
+		return Tower{}, fmt.Errorf("head from %d to %d channels: want at least 1", o.In, o.Dim)
+	}
+	return Tower{Name: "head", Dims: 2, In: o.In, Layers: []Layer{
+		{Op: "conv", Name: "head", Kernel: o.Kernel, Stride: 1, Pad: o.Kernel / 2, Channels: o.Dim, Gain: 1},
+	}}, nil
+}
+
+// AudioTower returns an audio tower by name, for frames of the given number of
+// coefficients: "conv5" and "conv6" of the paper (T/16 steps), or "small",
+// which goes with the image tower of that name.
+func AudioTower(name string, coeffs int) (Tower, error) {
+	if coeffs < 1 {
+		return Tower{}, fmt.Errorf("audio tower for %d coefficients: want at least 1", coeffs)
+	}
+	t := Tower{Name: name, Dims: 1, In: coeffs}
+	switch name {
+	case "conv5", "conv6":
+		t.Layers = []Layer{{Op: "norm", Name: "norm"}}
+		t.convPool([]int{1, 11, 17, 17, 17}, []int{128, 256, 512, 512, Dim})
+		if name == "conv6" {
+			t.Layers = append(t.Layers, same("conv6", 17, Dim, true)) // and no fifth pool
+		}
+		return t, nil
+	case "small":
+		t.convPool([]int{1, 11, 9, 5, 5}, []int{16, 16, 32, 32, 64})
+		t.Layers[len(t.Layers)-2].ReLU = false
+		return t, nil
+	}
+	return Tower{}, unknown("audio tower", name, audioNames)
+}
+
+// convPool adds convolutions with ReLU, each but the first followed by a pool
+// that halves the time.
+func (t *Tower) convPool(kernels, channels []int) {
+	for i, k := range kernels {
+		t.Layers = append(t.Layers, same(fmt.Sprintf("conv%d", i+1), k, channels[i], true))
+		if i > 0 {
+			t.Layers = append(t.Layers, Layer{Op: "pool", Kernel: 3, Stride: 2, Pad: 1})
+		}
+	}
+}
+
+func same(name string, kernel, channels int, relu bool) Layer {
+	return Layer{Op: "conv", Name: name, Kernel: kernel, Stride: 1, Pad: kernel / 2, Channels: channels, ReLU: relu}
+}
+
+// limits keep a model file from asking for absurd sizes.
+const (
+	maxLayers   = 64
+	maxChannels = 1 << 14
+	maxKernel   = 256
+	maxSide     = 1 << 14
+	maxWeights  = 1 << 28 // in one tensor
+	maxValues   = 1 << 28 // in one layer's output
+)
+
+// check says whether the layers can follow each other.
+func (t Tower) check() error {
+	if t.Dims != 1 && t.Dims != 2 {
+		return fmt.Errorf("tower %s: %d dimensions, want 1 or 2", t.Name, t.Dims)
+	}
+	if t.In < 1 || t.In > maxChannels || len(t.Layers) == 0 || len(t.Layers) > maxLayers {
+		return fmt.Errorf("tower %s: %d channels and %d layers are out of range", t.Name, t.In, len(t.Layers))
+	}
+	in, names := t.In, map[string]bool{}
+	for i, l := range t.Layers {
+		if err := l.check(t.Dims, in); err != nil {
+			return fmt.Errorf("tower %s, layer %d: %w", t.Name, i+1, err)
+		}
+		if l.Op != "pool" {
+			if l.Name == "" || names[l.Name] {
+				return fmt.Errorf("tower %s, layer %d: name %q is empty or taken", t.Name, i+1, l.Name)
+			}
+			names[l.Name] = true
+		}
+		if l.Op == "conv" {
+			in = l.Channels
+		}
+	}
+	return nil
+}
+
+func (l Layer) check(dims, in int) error {
+	if l.Op == "norm" {
+		return nil
+	}
+	if l.Op != "conv" && l.Op != "pool" {
+		return fmt.Errorf("operation %q is not known", l.Op)
+	}
+	if l.Kernel < 1 || l.Kernel > maxKernel || l.Stride < 1 || l.Stride > maxKernel || l.Pad < 0 || l.Pad >= l.Kernel {
+		return fmt.Errorf("kernel %d, stride %d, padding %d are out of range", l.Kernel, l.Stride, l.Pad)
+	}
+	if l.Op == "pool" {
+		return nil
+	}
+	if l.Channels < 1 || l.Channels > maxChannels {
+		return fmt.Errorf("%d channels are out of range", l.Channels)
+	}
+	if w := l.Kernel * in * l.Channels; w > maxWeights || dims == 2 && w*l.Kernel > maxWeights {
+		return fmt.Errorf("a convolution %d wide from %d to %d channels is too large", l.Kernel, in, l.Channels)
+	}
+	return nil
+}
+
+// Out is the number of channels that the tower ends in.
+func (t Tower) Out() int {
+	out := t.In
+	for _, l := range t.Layers {
+		if l.Op == "conv" {
+			out = l.Channels
+		}
+	}
+	return out
+}
+
+// Steps is the length of the output for n frames (or a side of n pixels), 0 if
+// the input is too short.
+func (t Tower) Steps(n int) int {
+	for _, l := range t.Layers {
+		if l.Op == "norm" {
+			continue
+		}
+		if n+2*l.Pad < l.Kernel {
+			return 0
+		}
+		n = (n+2*l.Pad-l.Kernel)/l.Stride + 1
+	}
+	return n
+}
+
+// largest is the number of values in the largest input or output of a layer.
+func (t Tower) largest(h, w int) int {
+	most, c := h*w*t.In, t.In
+	for i, l := range t.Layers {
+		if l.Op == "conv" {
+			c = l.Channels
+		}
+		upTo := Tower{Layers: t.Layers[:i+1]}
+		if t.Dims == 2 {
+			most = max(most, upTo.Steps(h)*upTo.Steps(w)*c)
+		} else {
+			most = max(most, upTo.Steps(w)*c)
+		}
+	}
+	return most
+}
+
+// tower is a Tower with its parameters.
+type tower[T nn.Float] struct {
+	Tower
+	weights, biases []*nn.Param[T] // one a layer, nil for a pool
+	stats           []*nn.Stats[T] // of a norm
+}
+
+func newTower[T nn.Float](prefix string, t Tower) tower[T] {
+	n := len(t.Layers)
+	out := tower[T]{Tower: t, weights: make([]*nn.Param[T], n), biases: make([]*nn.Param[T], n), stats: make([]*nn.Stats[T], n)}
+	in := t.In
+	for i, l := range t.Layers {
+		name := prefix + "." + l.Name
+		switch l.Op {
+		case "conv":
+			shape := []int{l.Kernel, in, l.Channels}
+			if t.Dims == 2 {
+				shape = []int{l.Kernel, l.Kernel, in, l.Channels}
+			}
+			out.weights[i], out.biases[i] = nn.NewParam[T](name+".weight", shape...), nn.NewParam[T](name+".bias", l.Channels)
+			in = l.Channels
+		case "norm":
+			out.weights[i], out.biases[i] = nn.NewParam[T](name+".weight", in), nn.NewParam[T](name+".bias", in)
+			out.stats[i] = nn.NewStats[T](name, in)
+		}
+	}
+	return out
+}
+
+// apply adds the tower to a graph.
+func (t tower[T]) apply(g *nn.Graph[T], x *nn.Node) *nn.Node {
+	for i, l := range t.Layers {
+		switch {
+		case l.Op == "norm":
+			x = g.BatchNorm(x, g.Param(t.weights[i]), g.Param(t.biases[i]), t.stats[i])
+		case l.Op == "pool" && t.Dims == 1:
+			x = g.MaxPool1D(x, l.Kernel, l.Stride, l.Pad)
+		case l.Op == "pool":
+			x = g.MaxPool2D(x, nn.Pool{KH: l.Kernel, KW: l.Kernel, StrideH: l.Stride, StrideW: l.Stride, PadH: l.Pad, PadW: l.Pad})
+		case t.Dims == 1:
+			x = g.Conv1D(x, g.Param(t.weights[i]), g.Param(t.biases[i]), nn.Conv1D{Stride: l.Stride, Pad: l.Pad, ReLU: l.ReLU})
+		default:
+			x = g.Conv2D(x, g.Param(t.weights[i]), g.Param(t.biases[i]),
+				nn.Conv2D{StrideH: l.Stride, StrideW: l.Stride, PadH: l.Pad, PadW: l.Pad, ReLU: l.ReLU})
+		}
+	}
+	return x
+}

@@ -1,0 +1,120 @@
+package nn
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+// build writes down a small network and returns its loss.
+type build func(g *Graph[float64], p func(name string, shape ...int) *Node) *Node
+
+// TestGradients compares every gradient with central differences in float64.
+func TestGradients(t *testing.T) {
+	frames := func(g *Graph[float64], n ...float64) *Node {
+		node := g.Input("frames", len(n))
+		copy(g.data[node], n)
+		return node
+	}
+	weights := func(n int) []float64 { return noise(rand.New(rand.NewPCG(9, 9)), n) }
+	cases := map[string]build{
+		"conv2d": func(g *Graph[float64], p func(string, ...int) *Node) *Node {
+			y := g.Conv2D(p("x", 2, 5, 6, 3), p("w", 3, 2, 3, 4), p("b", 4), Conv2D{StrideH: 2, StrideW: 1, PadH: 1, PadW: 1, ReLU: true})
+			return weighted(g, y, weights(size(y.Shape())))
+		},
+		"conv1d": func(g *Graph[float64], p func(string, ...int) *Node) *Node {
+			y := g.Conv1D(p("x", 2, 9, 3), p("w", 5, 3, 4), p("b", 4), Conv1D{Stride: 1, Pad: 2, ReLU: true})
+			return weighted(g, y, weights(size(y.Shape())))
+		},
+		"linear relu": func(g *Graph[float64], p func(string, ...int) *Node) *Node {
+			y := g.ReLU(g.Linear(p("x", 4, 3), p("w", 3, 5), p("b", 5)))
+			return weighted(g, y, weights(20))
+		},
+		"maxpool": func(g *Graph[float64], p func(string, ...int) *Node) *Node {
+			y := g.MaxPool2D(p("x", 2, 5, 7, 2), Pool{3, 2, 2, 2, 1, 1})
+			z := g.MaxPool1D(p("z", 2, 9, 3), 3, 2, 1)
+			sum := g.Linear(g.flat(weighted(g, y, weights(size(y.Shape())))), p("one", 1, 1), nil)
+			return weighted(g, g.Linear(g.flat(weighted(g, z, weights(size(z.Shape())))), sum, nil), []float64{1})
+		},
+		"batchnorm train": func(g *Graph[float64], p func(string, ...int) *Node) *Node {
+			y := g.BatchNorm(p("x", 3, 4, 5), p("gamma", 5), p("beta", 5), NewStats[float64]("s", 5))
+			return weighted(g, y, weights(60))
+		},
+		"batchnorm eval": func(g *Graph[float64], p func(string, ...int) *Node) *Node {
+			g.training = false
+			s := NewStats[float64]("s", 5)
+			copy(s.Mean, weights(5))
+			y := g.BatchNorm(p("x", 3, 4, 5), p("gamma", 5), p("beta", 5), s)
+			return weighted(g, y, weights(60))
+		},
+	}
+	for _, kind := range Similarities() {
+		cases[kind+" hinge"] = func(g *Graph[float64], p func(string, ...int) *Node) *Node {
+			s := g.Similarity(kind, p("images", 3, 2, 3, 4), p("audio", 3, 5, 4), frames(g, 5, 1, 3), .7)
+			return g.Hinge(s, 1)
+		}
+	}
+	for name, b := range cases {
+		t.Run(name, func(t *testing.T) { checkGradients(t, b, 1e-6) })
+	}
+}
+
+// flat makes a scalar a 1x1 matrix, for nets of two branches.
+func (g *Graph[T]) flat(x *Node) *Node {
+	return g.apply(&op[T]{
+		name: fmt.Sprintf("flat %d", g.ops), shape: []int{1, 1}, fail: g.Err,
+		do: func(out []T, in [][]T) error { out[0] = in[0][0]; return nil },
+		diff: func(o *op[T], _ nodes, _, grad *Node) nodes {
+			return nodes{g.gradient(o, &op[T]{name: "d flat", fail: g.Err,
+				do: func(out []T, in [][]T) error { out[0] = in[0][0]; return nil }}, grad)}
+		},
+	}, x)
+}
+
+func checkGradients(t *testing.T, b build, tol float64) {
+	t.Helper()
+	r := rand.New(rand.NewPCG(1, 2))
+	g := NewGraph(NewWorkspace[float64](), true)
+	loss := b(g, func(name string, shape ...int) *Node {
+		p := NewParam[float64](name, shape...)
+		copy(p.W, noise(r, len(p.W)))
+		return g.Param(p)
+	})
+	m := compiled(t, g, loss)
+	mustRun(t, m)
+	grads := make([][]float64, len(m.Params()))
+	for i := range grads {
+		grads[i] = append([]float64{}, gradOf(t, m, i)...)
+	}
+	at := func() float64 {
+		mustRun(t, m)
+		return m.Data(loss)[0]
+	}
+	for i, p := range m.Params() {
+		scale := 0.0
+		for _, v := range grads[i] {
+			scale = max(scale, math.Abs(v))
+		}
+		for j := range p.W {
+			const h = 1e-5
+			old := p.W[j]
+			p.W[j] = old + h
+			up := at()
+			p.W[j] = old - h
+			down := at()
+			p.W[j] = old
+			if want := (up - down) / (2 * h); math.Abs(grads[i][j]-want) > tol*max(scale, 1e-3) {
+				t.Fatalf("gradient of %s[%d] = %v, finite difference %v", p.Name, j, grads[i][j], want)
+			}
+		}
+	}
+}
+
+func noise(r *rand.Rand, n int) []float64 {
+	out := make([]float64, n)
+	for i := range out {
+		out[i] = r.NormFloat64()
+	}
+	return out
+}

@@ -1,0 +1,66 @@
+package table
+
+import "strconv"
+
+// The two directions of retrieval, as Rank.Direction names them.
+const (
+	SpeechToImage = "speech->image"
+	ImageToSpeech = "image->speech"
+)
+
+// A Rank says how one query fared: row of ranks.parquet.
+type Rank struct {
+	Direction  string  `parquet:"direction"`
+	Query      string  `parquet:"query"`      // id of the query
+	Partner    string  `parquet:"partner"`    // id of the right answer
+	Rank       float64 `parquet:"rank"`       // expected rank of the partner over random orders of ties, 1 is best
+	Score      float64 `parquet:"score"`      // similarity of query and partner
+	Ties       int32   `parquet:"ties"`       // wrong candidates with the partner's score
+	Best       string  `parquet:"best"`       // id of the candidate ranked first
+	BestScore  float64 `parquet:"best_score"` // its similarity
+	Candidates int32   `parquet:"candidates"` // how many were ranked
+	Set        string  `parquet:"set"`        // evaluation set: test100, test500, ...
+}
+
+// Ranks is the format of Rank rows.
+var Ranks = Format[Rank]{
+	schema: "hearsight.ranks/1",
+	id:     func(r *Rank) string { return r.Set + " " + r.Direction + " " + r.Query },
+	engine: parquetEngine[Rank]{units: map[string]string{"rank": "1 is best"}},
+}
+
+// A CurvePoint is a model's state at one step of its training: row of
+// curve.parquet. There is no clock in it.
+type CurvePoint struct {
+	Step         int64   `parquet:"step"`
+	Epoch        float64 `parquet:"epoch"`
+	PairsSeen    int64   `parquet:"pairs_seen"`
+	Loss         float64 `parquet:"loss"`
+	LearningRate float64 `parquet:"learning_rate"`
+	P1           float64 `parquet:"p1"` // share of validation queries ranked first; NaN where not measured, as P5 and P10
+	P5           float64 `parquet:"p5"`
+	P10          float64 `parquet:"p10"`
+}
+
+// Curve is the format of CurvePoint rows.
+var Curve = Format[CurvePoint]{
+	schema: "hearsight.curve/1",
+	id:     func(r *CurvePoint) string { return strconv.FormatInt(r.Step, 10) },
+	engine: parquetEngine[CurvePoint]{units: map[string]string{
+		"step": "minibatches", "pairs_seen": "pairs", "p1": "share", "p5": "share", "p10": "share",
+	}},
+}
+
+// A Reject is an item that was set aside: row of rejects.parquet.
+type Reject struct {
+	Item   string `parquet:"item"`
+	Stage  string `parquet:"stage"`
+	Reason string `parquet:"reason"` // one line
+}
+
+// Rejects is the format of Reject rows.
+var Rejects = Format[Reject]{
+	schema: "hearsight.rejects/1",
+	id:     func(r *Reject) string { return r.Item },
+	engine: parquetEngine[Reject]{},
+}

@@ -1,0 +1,169 @@
+package pipeline
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/hearsight/hearsight/artifacts"
+)
+
+// An itemLog keeps the items that a shard under way has finished, so that an
+// interruption loses none of them. It is a file of records, appended to as
+// items finish, in any order:
+//
+//	4 bytes  length n of the body, little endian
+//	4 bytes  CRC-32C of the body
+//	n bytes  the body: 32 bytes item key, 1 byte kind ('r' row, 'x' rejected), the row or the reason
+//
+// An item's key holds all that decides its row, so a record is right for as
+// long as its key is asked for, whatever else has changed in between. A record
+// that is not whole, and all that follows it, is cut off when the log is
+// opened. Safe for concurrent use.
+type itemLog struct {
+	mu      sync.Mutex
+	f       *os.File
+	end     int64
+	found   map[artifacts.Digest]logged
+	pending int
+	synced  time.Time
+}
+
+// logged is where a finished item's row lies, or why it was rejected.
+type logged struct {
+	off    int64 // of the body
+	size   int
+	reject string
+	isRow  bool
+}
+
+const (
+	logRecordHead = 8
+	logBodyHead   = 33
+	maxLogRecord  = 1 << 30 // rows are far smaller; a larger length is damage
+)
+
+// openItemLog opens the log at path and reads which items it holds.
+func openItemLog(path string, now time.Time) (*itemLog, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, fmt.Errorf("open log of finished items: %w", err)
+	}
+	l := &itemLog{f: f, found: make(map[artifacts.Digest]logged), synced: now}
+	if err := l.scan(); err != nil {
+		return nil, errors.Join(fmt.Errorf("read log of finished items: %w", err), f.Close())
+	}
+	return l, nil
+}
+
+// scan reads the records and cuts the file after the last whole one.
+func (l *itemLog) scan() error {
+	st, err := l.f.Stat()
+	if err != nil {
+		return err
+	}
+	br := bufio.NewReaderSize(l.f, 256<<10)
+	var body []byte
+	for {
+		var head [logRecordHead]byte
+		if _, err := io.ReadFull(br, head[:]); err != nil {
+			break // the end, or half a head
+		}
+		n := int64(binary.LittleEndian.Uint32(head[:]))
+		if n < logBodyHead || n > maxLogRecord || n > st.Size()-l.end-logRecordHead {
+			break
+		}
+		body = append(body[:0], make([]byte, n)...)
+		if _, err := io.ReadFull(br, body); err != nil {
+			break
+		}
+		if crc32.Checksum(body, castagnoli) != binary.LittleEndian.Uint32(head[4:]) {
+			break
+		}
+		if !l.index(body, l.end+logRecordHead) {
+			break
+		}
+		l.end += logRecordHead + n
+	}
+	return l.f.Truncate(l.end)
+}
+
+// index remembers the record whose body, which lies at off, is given.
+func (l *itemLog) index(body []byte, off int64) bool {
+	key, rest := artifacts.Digest(body[:32]), body[logBodyHead:]
+	switch body[32] {
+	case 'r':
+		l.found[key] = logged{off: off, size: len(body), isRow: true}
+	case 'x':
+		l.found[key] = logged{reject: string(rest)}
+	default:
+		return false
+	}
+	return true
+}
+
+// add appends the row of the item with the given key, or the reason of its
+// rejection if row is nil.
+func (l *itemLog) add(key artifacts.Digest, row []byte, reject string, now time.Time) error {
+	kind, data := byte('r'), row
+	if row == nil {
+		kind, data = 'x', []byte(reject)
+	}
+	rec := make([]byte, logRecordHead+logBodyHead, logRecordHead+logBodyHead+len(data))
+	copy(rec[logRecordHead:], key[:])
+	rec[logRecordHead+32] = kind
+	rec = append(rec, data...)
+	body := rec[logRecordHead:]
+	if len(body) > maxLogRecord {
+		return fmt.Errorf("a row of %d bytes is too large", len(row))
+	}
+	binary.LittleEndian.PutUint32(rec, uint32(len(body)))
+	binary.LittleEndian.PutUint32(rec[4:], crc32.Checksum(body, castagnoli))
+
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, err := l.f.WriteAt(rec, l.end); err != nil {
+		return fmt.Errorf("log finished item: %w", err)
+	}
+	l.index(body, l.end+logRecordHead)
+	l.end += int64(len(rec))
+	if l.pending++; l.pending >= syncRecords || now.Sub(l.synced) >= syncInterval {
+		l.pending, l.synced = 0, now
+		if err := l.f.Sync(); err != nil {
+			return fmt.Errorf("log finished item: %w", err)
+		}
+	}
+	return nil
+}
+
+// get returns what is known of the item with the given key.
+func (l *itemLog) get(key artifacts.Digest) (logged, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e, ok := l.found[key]
+	return e, ok
+}
+
+// row reads the encoded row of an entry again and checks that it is still
+// that of key. The CRC was checked when it was written or found, in this
+// process; the key is compared so that a mixed-up offset cannot go unnoticed.
+func (l *itemLog) row(key artifacts.Digest, e logged) ([]byte, error) {
+	rec := make([]byte, 4+e.size)
+	if _, err := l.f.ReadAt(rec, e.off-4); err != nil {
+		return nil, fmt.Errorf("read log of finished items: %w", err)
+	}
+	body := rec[4:]
+	if crc32.Checksum(body, castagnoli) != binary.LittleEndian.Uint32(rec) || !bytes.Equal(body[:32], key[:]) {
+		return nil, errors.New("read log of finished items: a record was damaged")
+	}
+	return body[logBodyHead:], nil
+}
+
+func (l *itemLog) close() error { return l.f.Close() }

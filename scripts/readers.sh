@@ -1,0 +1,16 @@
+#!/bin/sh
+# Current pyarrow and DuckDB must open every artifact of the demo.
+set -eu
+cd "$(dirname "$0")/.."
+venv=.tools/readers
+if [ ! -x $venv/bin/python ]; then
+	python3 -m venv $venv || { echo "readers: python3-venv is missing. Run: apt-get install -y python3-venv" >&2; exit 1; }
+fi
+$venv/bin/pip install -q --disable-pip-version-check -r scripts/readers.txt
+store=$(mktemp -d)
+trap 'rm -rf "$store"' EXIT
+bin/hearsight run -f demo.yaml --store "$store/store" --set train=100 --set steps=20
+for stage in pairs speech wav mfcc photos model scores report; do
+	bin/hearsight get -f demo.yaml --store "$store/store" --set train=100 --set steps=20 $stage "$store/out/$stage"
+done
+$venv/bin/python scripts/readers.py "$store/out"

@@ -1,0 +1,246 @@
+package corpus
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/parquet-go/parquet-go"
+
+	"github.com/hearsight/hearsight/internal/pairs"
+	"github.com/hearsight/hearsight/stages/stage"
+)
+
+const (
+	// maxRecordBytes bounds a row of a CSV: a caption may have 64 KiB, and a
+	// quote that is never closed makes one field of all the rest.
+	maxRecordBytes = 1 << 20
+	maxRows        = 10_000_000
+)
+
+// read reads the rows and returns which of the columns there are, by the names
+// of the parameters.
+func (j *job) read(ctx context.Context) (found map[string]bool, err error) {
+	f, err := os.Open(j.t.Paths["table"])
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() // only read
+	magic := make([]byte, 4)
+	if _, err := io.ReadFull(f, magic); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil, fmt.Errorf("the table is empty: %w", err)
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	if string(magic) == "PAR1" {
+		return j.readParquet(ctx, f)
+	}
+	return j.readCSV(ctx, f)
+}
+
+// columns says where in a record the columns are; -1 is nowhere.
+type columns struct{ image, caption, audio, id, photoID, split int }
+
+// locate finds the columns in the header. A column that was named in the
+// parameters, and not by default, has to be there.
+func (j *job) locate(header []string) (c columns, found map[string]bool, err error) {
+	found = map[string]bool{}
+	var problems pairs.Problems
+	for _, col := range []struct {
+		param, name, usual string
+		at                 *int
+	}{
+		{"image", j.p.Image, defaults.Image, &c.image}, {"caption", j.p.Caption, defaults.Caption, &c.caption}, {"audio", j.p.Audio, defaults.Audio, &c.audio},
+		{"id", j.p.ID, defaults.ID, &c.id}, {"photo_id", j.p.PhotoID, defaults.PhotoID, &c.photoID}, {"split_column", j.p.SplitColumn, defaults.SplitColumn, &c.split},
+	} {
+		*col.at = slices.Index(header, col.name)
+		found[col.param] = *col.at >= 0
+		if *col.at < 0 && col.name != col.usual {
+			problems.Add("no column %q, which the parameter %s names", col.name, col.param)
+		} else if *col.at >= 0 && slices.Contains(header[*col.at+1:], col.name) {
+			problems.Add("two columns %q", col.name)
+		}
+	}
+	if !found["image"] && !found["caption"] && !found["audio"] {
+		problems.Add("no column %q, %q or %q: the columns are %.400q", j.p.Image, j.p.Caption, j.p.Audio, header)
+	}
+	return c, found, problems.Err()
+}
+
+// row makes a row of a record's fields.
+func (c columns) row(split string, field func(i int) string) row {
+	at := func(i int) string {
+		if i < 0 {
+			return ""
+		}
+		return field(i)
+	}
+	r := row{id: at(c.id), photoID: at(c.photoID), image: at(c.image), audio: at(c.audio), caption: at(c.caption), split: split}
+	if c.split >= 0 {
+		r.split = at(c.split)
+	}
+	return r
+}
+
+// add numbers and keeps a row.
+func (j *job) add(r row) error {
+	if len(j.rows) == maxRows {
+		return fmt.Errorf("more than %d rows", maxRows)
+	}
+	r.n = len(j.rows) + 1
+	j.rows = append(j.rows, r)
+	return nil
+}
+
+func (j *job) readCSV(ctx context.Context, f io.Reader) (map[string]bool, error) {
+	comma, err := j.p.comma()
+	if err != nil {
+		return nil, err
+	}
+	limit := &budget{r: f}
+	r := csv.NewReader(limit)
+	r.Comma, r.ReuseRecord = comma, true
+	limit.left = maxRecordBytes
+	first, err := r.Read()
+	if err != nil {
+		return nil, fmt.Errorf("header: %w", err)
+	}
+	header := slices.Clone(first)
+	if rest, ok := strings.CutPrefix(header[0], "\ufeff"); ok {
+		header[0] = rest
+		j.t.Report(stage.Progress{Message: "byte order mark left out", Warning: true})
+	}
+	c, found, err := j.locate(header)
+	if err != nil {
+		return nil, err
+	}
+	for n := 0; ; n++ {
+		if n%1024 == 0 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		limit.left = maxRecordBytes
+		record, err := r.Read()
+		if errors.Is(err, io.EOF) {
+			return found, nil
+		}
+		if errors.Is(err, csv.ErrFieldCount) {
+			err = j.add(row{fault: fmt.Sprintf("has %d fields, the header %d", len(record), len(header))})
+		} else if err == nil {
+			err = j.add(c.row(j.p.Split, func(i int) string { return strings.Clone(record[i]) }))
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// A budget is a reader that refuses to read more than it was allowed.
+type budget struct {
+	r    io.Reader
+	left int
+}
+
+func (b *budget) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, fmt.Errorf("a row is over %d bytes long: is a quote not closed?", maxRecordBytes)
+	}
+	n, err := b.r.Read(p[:min(len(p), b.left)])
+	b.left -= n
+	if i := bytes.IndexByte(p[:n], 0); i >= 0 {
+		return 0, errors.New("the table holds a NUL byte: it is not text")
+	}
+	return n, err
+}
+
+// readParquet reads the columns as strings. The library panics on some damaged
+// files.
+func (j *job) readParquet(ctx context.Context, f *os.File) (found map[string]bool, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("damaged Parquet file: %v", p)
+		}
+	}()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	file, err := parquet.OpenFile(f, info.Size())
+	if err != nil {
+		return nil, err
+	}
+	var header []string
+	for _, path := range file.Schema().Columns() {
+		header = append(header, strings.Join(path, "."))
+	}
+	c, found, err := j.locate(header)
+	if err != nil {
+		return nil, err
+	}
+	wanted := []int{c.image, c.caption, c.audio, c.id, c.photoID, c.split}
+	for _, g := range file.RowGroups() {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		values := make([][]string, len(header))
+		for _, i := range wanted {
+			if i >= 0 && values[i] == nil {
+				if values[i], err = strs(g.ColumnChunks()[i], header[i], g.NumRows()); err != nil {
+					return nil, err
+				}
+			}
+		}
+		for n := range g.NumRows() {
+			if err := j.add(c.row(j.p.Split, func(i int) string { return values[i][n] })); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return found, nil
+}
+
+// strs returns the values of a column, of which there must be n, as text.
+func strs(chunk parquet.ColumnChunk, name string, n int64) (out []string, err error) {
+	pages := chunk.Pages()
+	defer pages.Close() // only read
+	buf := make([]parquet.Value, 512)
+	for {
+		page, err := pages.ReadPage()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		for r := page.Values(); ; {
+			k, err := r.ReadValues(buf)
+			for _, v := range buf[:k] {
+				text := ""
+				if !v.IsNull() {
+					text = strings.Clone(v.String())
+				}
+				out = append(out, text)
+			}
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+		parquet.Release(page)
+		if int64(len(out)) > n {
+			break
+		}
+	}
+	if int64(len(out)) != n {
+		return nil, fmt.Errorf("column %q has %d values in %d rows", name, len(out), n)
+	}
+	return out, nil
+}

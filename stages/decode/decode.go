@@ -1,0 +1,165 @@
+// Package decode turns recordings of any kind into one: mono WAV of 16 bits at
+// one sample rate.
+//
+// In come clips as a synthesiser wrote them or a corpus holds them, out come
+// clips with the same ids. WAV, AIFF, MP3 and AAC are decoded in this process
+// by internal/audio; what it knows but does not decode (FLAC, Ogg, ALAC, …)
+// goes to ffmpeg, if that is allowed and there. Channels are averaged, and the
+// rate is changed by a filter that neither aliases nor dulls. A clip that
+// already is a WAV of this kind passes byte for byte.
+//
+// A clip that is damaged, such as an MP3 cut short, is set aside: half a
+// caption is another caption. With on_damage: keep what is left of it is taken,
+// and a warning stays with the clip.
+package decode
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hearsight/hearsight/internal/audio"
+	"github.com/hearsight/hearsight/internal/rows"
+	"github.com/hearsight/hearsight/internal/table"
+	"github.com/hearsight/hearsight/stages/stage"
+)
+
+// Kind decodes clips.
+var Kind = stage.NewItems(stage.Kind{
+	Name:    "decode",
+	Doc:     "decode recordings to mono 16-bit WAV at one sample rate",
+	Version: 1,
+	Inputs:  []stage.Input{{Name: "audio", Doc: "clips: of a synthesiser, or a corpus with recordings", Types: []string{"speech", "pairs"}}},
+	Output:  "wav",
+	Numeric: true,
+}, Params{SampleRateHz: 22050, OnDamage: "reject", FFmpeg: "auto"}, stage.Items[Params, table.Clip]{
+	List:  list,
+	Open:  open,
+	Table: func(Params) stage.Table[table.Clip] { return table.Clips },
+})
+
+// Params are the parameters of Kind.
+type Params struct {
+	SampleRateHz int    `json:"sample_rate_hz" doc:"sample rate of the WAV files" min:"1000" max:"192000" unit:"Hz"`
+	OnDamage     string `json:"on_damage" doc:"what to do with a clip of which a part is missing" enum:"reject,keep"`
+	FFmpeg       string `json:"ffmpeg" doc:"use ffmpeg, if it is there, for formats not decoded here" enum:"auto,never"`
+}
+
+// Prepare implements stage.Preparer.
+func (p Params) Prepare(ctx context.Context) ([]stage.Tool, error) {
+	f, err := findFFmpeg(ctx, p)
+	if err != nil || f == nil {
+		return nil, err
+	}
+	return []stage.Tool{{Name: "ffmpeg", Version: f.version}}, nil
+}
+
+func list(_ context.Context, t *stage.Task, _ Params) ([]stage.Item, error) {
+	in := t.Input("audio")
+	if len(in.Parts(table.Clips.Schema())) == 0 && in.Manifest.Type == "pairs" {
+		return nil, errors.New("the data set has no recordings to decode: it needs an audio column, or a tts stage to speak its captions")
+	}
+	entries, err := rows.List(table.Clips, in)
+	if err != nil {
+		return nil, err
+	}
+	items := make([]stage.Item, len(entries))
+	for i, e := range entries {
+		items[i] = stage.Item{ID: e.ID, Key: []string{"audio sha256:" + e.SHA256}, Ref: e.Ref}
+	}
+	return items, nil
+}
+
+func open(ctx context.Context, t *stage.Task, p Params) (stage.Do[table.Clip], func() error, error) {
+	f, err := findFFmpeg(ctx, p)
+	if err != nil {
+		return nil, nil, err
+	}
+	clips, err := rows.Open(table.Clips, t.Input("audio"))
+	if err != nil {
+		return nil, nil, err
+	}
+	do := func(ctx context.Context, it stage.Item) (table.Clip, error) {
+		ref, _ := it.Ref.(rows.Ref)
+		clip, err := clips.Row(ref)
+		if err != nil {
+			return table.Clip{}, err
+		}
+		wav, warnings, err := toWAV(ctx, clip, p, f, t.Dir)
+		if err != nil {
+			return table.Clip{}, err
+		}
+		return row(it.ID, wav, warnings)
+	}
+	return do, clips.Close, nil
+}
+
+// toWAV returns the clip as a mono WAV of 16 bits.
+func toWAV(ctx context.Context, clip table.Clip, p Params, f *ffmpeg, dir string) (wav []byte, warnings []string, err error) {
+	if audio.IsCanonicalWAV(clip.Audio, p.SampleRateHz) {
+		return clip.Audio, nil, nil
+	}
+	pcm, info, err := audio.Decode(clip.ID, clip.Audio)
+	if errors.Is(err, audio.ErrUnsupported) && f != nil {
+		wav, err := f.decode(ctx, clip.Audio, p.SampleRateHz, dir)
+		return wav, []string{"decoded by ffmpeg"}, err
+	}
+	if err != nil {
+		return nil, nil, stage.Reject("%s", oneLine(reason(err, clip.ID)))
+	}
+	if info.Damaged && p.OnDamage == "reject" {
+		return nil, nil, stage.Reject("damaged %s: %s", info.Format, oneLine(strings.Join(info.Warnings, "; ")))
+	}
+	mono, err := audio.Resample(pcm.Mono(), pcm.SampleRateHz, p.SampleRateHz)
+	if err != nil {
+		return nil, nil, stage.Reject("%v", err)
+	}
+	if len(mono) == 0 {
+		return nil, nil, stage.Reject("no samples")
+	}
+	wav, err = encode(audio.ToPCM16(mono), p.SampleRateHz)
+	return wav, info.Warnings, err
+}
+
+func encode(samples []int16, rateHz int) ([]byte, error) {
+	var b bytes.Buffer
+	b.Grow(44 + 2*len(samples))
+	err := audio.EncodeWAV(&b, rateHz, 1, samples)
+	return b.Bytes(), err
+}
+
+// row is the row of a decoded clip. Voice and text stay behind: they say
+// nothing of the sound, and a caption that is spelled anew but sounds the same
+// is to change nothing from here on.
+func row(id string, wav []byte, warnings []string) (table.Clip, error) {
+	samples, rateHz, err := audio.ReadPCM16(wav)
+	if err != nil {
+		return table.Clip{}, err
+	}
+	seconds := float64(len(samples)) / float64(rateHz)
+	if seconds < shortSeconds {
+		warnings = append(warnings, fmt.Sprintf("the clip lasts %.3f s", seconds))
+	}
+	if !slices.ContainsFunc(samples, func(s int16) bool { return s != samples[0] }) {
+		warnings = append(warnings, "the clip is silent: all samples are equal")
+	}
+	return table.Clip{
+		ID: id, SHA256: table.SumBytes(wav), Format: "wav", SampleRateHz: int32(rateHz), Channels: 1,
+		Seconds: seconds, Warnings: strings.Join(warnings, "\n"), Audio: wav,
+	}, nil
+}
+
+// shortSeconds is from where down a clip is suspect: no caption is that short.
+const shortSeconds = .1
+
+// reason is err without the clip's name in front, which a reject has beside it.
+func reason(err error, id string) string {
+	return strings.TrimPrefix(err.Error(), fmt.Sprintf("decode %s: ", id))
+}
+
+func oneLine(s string) string {
+	return strings.Join(strings.Fields(strings.ToValidUTF8(s, "?")), " ")
+}

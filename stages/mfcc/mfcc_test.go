@@ -1,0 +1,152 @@
+package mfcc
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/hearsight/hearsight/artifacts"
+	"github.com/hearsight/hearsight/internal/audio"
+	"github.com/hearsight/hearsight/internal/npy"
+	"github.com/hearsight/hearsight/internal/sharedtest"
+	"github.com/hearsight/hearsight/internal/table"
+	"github.com/hearsight/hearsight/stages/stage/stagetest"
+)
+
+func wav(t testing.TB, id string, rateHz int, samples []int16) table.Clip {
+	t.Helper()
+	var b bytes.Buffer
+	if err := audio.EncodeWAV(&b, rateHz, 1, samples); err != nil {
+		t.Fatal(err)
+	}
+	return clip(id, b.Bytes())
+}
+
+func clip(id string, data []byte) table.Clip {
+	return table.Clip{ID: id, SHA256: table.SumBytes(data), Format: "wav", Audio: data}
+}
+
+func tone(hz float64, n int) []int16 {
+	out := make([]int16, n)
+	for i := range out {
+		out[i] = int16(9000 * math.Sin(2*math.Pi*hz*float64(i)/22050))
+	}
+	return out
+}
+
+func run(t testing.TB, s *artifacts.Store, params map[string]any, clips ...table.Clip) stagetest.Result {
+	t.Helper()
+	in := stagetest.Artifact(t, s, "wav", stagetest.Part("clips-00.parquet", table.Clips, clips...))
+	return stagetest.MustRun(t, Kind, stagetest.Options{Store: s, Inputs: stagetest.In("wav", in), Params: params})
+}
+
+func TestRows(t *testing.T) {
+	s := stagetest.Store(t)
+	clips := []table.Clip{
+		wav(t, "a", 22050, tone(440, 22050)), wav(t, "b", 22050, tone(880, 551)), wav(t, "c", 22050, tone(880, 552)),
+		wav(t, "d", 16000, tone(880, 8000)), wav(t, "e", 22050, nil), clip("f", []byte("not a WAV")),
+	}
+	r := run(t, s, nil, clips...)
+	rows := stagetest.Rows(t, r.Artifact, table.MFCCs)
+	if len(rows) != 3 || len(r.Rejects) != 3 || !strings.Contains(r.Reason("d"), "16000 Hz") {
+		t.Fatalf("%d rows, rejects %q; want 3 rows, d, e and f rejected", len(rows), r.Rejects)
+	}
+	for i, frames := range []int32{99, 1, 2} { // 1 if n <= 551, else 1 + ceil((n-551)/221)
+		m := rows[i]
+		if m.NFrames != frames || m.NCoeffs != 40 || len(m.Features) != int(frames)*40 {
+			t.Errorf("%s: %d frames of %d, %d numbers; want %d frames of 40", m.ID, m.NFrames, m.NCoeffs, len(m.Features), frames)
+		}
+		if m.SourceSHA256 != clips[i].SHA256 || m.SHA256 != table.SumFloats(m.Features) || m.SampleRateHz != 22050 || m.WindowSamples != 551 || m.HopSamples != 221 {
+			t.Errorf("%s: provenance %+v", m.ID, m)
+		}
+	}
+	old := runtime.GOMAXPROCS(4)
+	defer runtime.GOMAXPROCS(old)
+	if again := run(t, s, nil, clips...); again.Artifact.Digest != r.Artifact.Digest {
+		t.Error("four cores gave other bytes")
+	}
+}
+
+// TestEnergy checks column 0 against its definition on one frame: the log of
+// the power spectrum's sum, which for white input is the signal's own.
+func TestEnergy(t *testing.T) {
+	s := stagetest.Store(t)
+	loud, soft := make([]int16, 551), make([]int16, 551)
+	for i := range loud {
+		loud[i] = int16((i*7919)%2000 - 1000)
+		soft[i] = loud[i] / 10
+	}
+	rows := stagetest.Rows(t, run(t, s, nil, wav(t, "loud", 22050, loud), wav(t, "soft", 22050, soft)).Artifact, table.MFCCs)
+	if d := float64(rows[0].Features[0] - rows[1].Features[0]); math.Abs(d-math.Log(100)) > .02 {
+		t.Errorf("ten times the amplitude is %.3f more log energy, want %.3f", d, math.Log(100))
+	}
+}
+
+// TestGolden compares with python_speech_features.
+func TestGolden(t *testing.T) {
+	for _, c := range []struct {
+		suffix string
+		params map[string]any
+	}{
+		{"psf_paper40", nil},
+		{"psf_paper13", map[string]any{"cepstra": 13}},
+		{"psf_paper40_hop215", map[string]any{"hop_samples": 215}},
+		{"psf_paper40_nolift_noenergy_hamming", map[string]any{"lifter": 0, "energy": false, "window": "hamming"}},
+		{"psf_default", map[string]any{"fft_size": 512, "filters": 26, "cepstra": 13}},
+	} {
+		s := stagetest.Store(t)
+		var clips []table.Clip
+		for _, name := range []string{"chirp", "clipped_noise", "speech", "tone"} {
+			data, err := os.ReadFile(sharedtest.Path(t, "golden", "audio", name+".wav"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			clips = append(clips, clip(name, data))
+		}
+		for _, m := range stagetest.Rows(t, run(t, s, c.params, clips...).Artifact, table.MFCCs) {
+			want, err := npy.ReadFile(sharedtest.Path(t, "golden", "audio", m.ID+"."+c.suffix+".npy"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if fmt.Sprint(want.Shape) != fmt.Sprint([]int32{m.NFrames, m.NCoeffs}) {
+				t.Errorf("%s.%s: %d x %d, want %v", m.ID, c.suffix, m.NFrames, m.NCoeffs, want.Shape)
+				continue
+			}
+			for i, v := range want.F64 {
+				if math.Abs(v-float64(m.Features[i])) > 2e-3 {
+					t.Errorf("%s.%s: value %d is %g, want %g", m.ID, c.suffix, i, m.Features[i], v)
+					break
+				}
+			}
+		}
+	}
+}
+
+func TestCheck(t *testing.T) {
+	for name, c := range map[string]struct {
+		params map[string]any
+		bad    bool
+	}{
+		"defaults":           {nil, false},
+		"cepstra of filters": {map[string]any{"filters": 20}, true},
+		"fft above window":   {map[string]any{"fft_size": 1024}, false},
+		"high above nyquist": {map[string]any{"high_hz": 12000.}, true},
+		"low above high":     {map[string]any{"low_hz": 4000., "high_hz": 300.}, true},
+	} {
+		if got := Kind.Spec().Check(c.params); (len(got) > 0) != c.bad {
+			t.Errorf("%s: Check(%v) = %v", name, c.params, got)
+		}
+	}
+}
+
+// TestWarns checks that filters that nothing falls into are spoken of.
+func TestWarns(t *testing.T) {
+	r := run(t, stagetest.Store(t), map[string]any{"filters": 80}, wav(t, "a", 22050, tone(440, 2000)))
+	if w := r.Warnings(); len(w) != 1 || !strings.Contains(w[0], "[1 5 12]") {
+		t.Errorf("warnings %q, want one that names filters 1, 5 and 12", w)
+	}
+}

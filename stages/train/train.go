@@ -1,0 +1,125 @@
+// Package train learns a model from pairs of a photo and speech: an image tower
+// and an audio tower whose outputs are near for what belongs together.
+//
+// A model starts from the feature maps of a frozen pretrained network (port
+// features, image: head) or from pixels (port images, image: small). The
+// defaults are the paper's: a convolutional audio tower of five layers, MISA,
+// the mean hinge loss over all impostors of a minibatch, Adam. What training
+// looks like while it goes on, loss and rate and P@10 over time, goes to the
+// run's folder as JSON lines and TensorBoard events; the artifact holds the
+// model and its curve by steps, and no clock.
+//
+//	model.json         layers, normalisation, settings
+//	model.safetensors  every tensor, float32
+//	curve.parquet      loss, rate and P@k by steps
+//
+// It goes on from its last checkpoint after an interruption, and ends in the
+// same bytes as if there had been none.
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/hearsight/hearsight/artifacts"
+	"github.com/hearsight/hearsight/internal/dataset"
+	"github.com/hearsight/hearsight/internal/learn"
+	"github.com/hearsight/hearsight/internal/model"
+	"github.com/hearsight/hearsight/internal/table"
+	"github.com/hearsight/hearsight/stages/stage"
+)
+
+// Kind trains a model.
+var Kind = stage.New(stage.Kind{
+	Name:    "train",
+	Doc:     "learn a model from pairs of photo and speech",
+	Version: 1,
+	Inputs:  inputs,
+	Output:  "model",
+	Numeric: true,
+	CPUs:    stage.AllCPUs,
+}, defaults(), run)
+
+var inputs = []stage.Input{
+	{Name: "pairs", Doc: "captions, with the sets they belong to", Types: []string{"pairs"}},
+	{Name: "mfcc", Doc: "the captions' sound", Types: []string{"mfcc"}},
+	{Name: "features", Doc: "feature maps of the photos, for image: head", Types: []string{"features"}, Optional: true},
+	{Name: "images", Doc: "the photos themselves, for image: small", Types: []string{"images"}, Optional: true},
+}
+
+func run(ctx context.Context, t *stage.Task, p Params) error {
+	in := dataset.Inputs[artifacts.Part]{Pairs: t.Input("pairs"), MFCC: t.Input("mfcc")}
+	if a := t.Input("features"); a != nil {
+		in.Features = a
+	}
+	if a := t.Input("images"); a != nil {
+		in.Images = a
+	}
+	d, err := dataset.Open(in)
+	if err != nil {
+		return err
+	}
+	res, err := train(ctx, t, p, d)
+	if err = errors.Join(err, d.Close()); err != nil {
+		return err
+	}
+	return write(ctx, t, res)
+}
+
+func train(ctx context.Context, t *stage.Task, p Params, d *dataset.Data) (*learn.Result, error) {
+	data := learn.Data{Train: d.Split(p.Split), Dev: d.Split(p.Validation), Clips: d, Images: d}
+	if len(data.Train) == 0 {
+		return nil, fmt.Errorf("no pairs in split %q: the splits are %v", p.Split, d.Splits())
+	}
+	network, err := p.model(d.Shape())
+	if err != nil {
+		return nil, err
+	}
+	watch, err := newWatcher(t)
+	if err != nil {
+		return nil, err
+	}
+	o := learn.Options{
+		Dir: t.Dir, CheckpointSteps: p.CheckpointSteps, CheckpointEvery: p.checkpointEvery(), Clock: watch.now,
+		Progress: watch.progress,
+		Key:      inputsKey(t),
+	}
+	res, err := learn.Train(ctx, network, data, p.settings(), o)
+	return res, errors.Join(err, watch.close())
+}
+
+// inputsKey names the data in a checkpoint: the digests of all inputs.
+func inputsKey(t *stage.Task) string {
+	key := ""
+	for _, port := range inputs {
+		for _, a := range t.Inputs[port.Name] {
+			key += port.Name + " " + a.Digest.String() + "\n"
+		}
+	}
+	return key
+}
+
+func write(ctx context.Context, t *stage.Task, res *learn.Result) error {
+	none := func(err error) (int64, error) { return 0, err }
+	if err := t.Write(ctx, "model.json", model.Format, func(w io.Writer) (int64, error) { return none(res.Model.WriteConfig(w)) }); err != nil {
+		return fmt.Errorf("write model: %w", err)
+	}
+	if err := t.Write(ctx, "model.safetensors", model.WeightsFormat, func(w io.Writer) (int64, error) { return none(res.Model.WriteWeights(w)) }); err != nil {
+		return fmt.Errorf("write model: %w", err)
+	}
+	err := t.Write(ctx, "curve"+table.Curve.Ext(), table.Curve.Schema(), func(w io.Writer) (int64, error) {
+		return table.Curve.Write(w, func(yield func(table.CurvePoint, error) bool) {
+			for _, c := range res.Curve {
+				if !yield(table.CurvePoint(c), nil) {
+					return
+				}
+			}
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("write curve: %w", err)
+	}
+	return nil
+}
