@@ -206,3 +206,19 @@ func fuzzOne(t *testing.T, data []byte) {
 		checkSound(t, "fuzz", pcm, info)
 	}
 }
+
+// TestM4AOverlap: a table whose units share their bytes could make a small file
+// into hours of sound.
+func TestM4AOverlap(t *testing.T) {
+	data := make([]byte, 1000)
+	tr := &mp4Track{}
+	if err := tr.addUnit(data, 100, 600); err != nil {
+		t.Fatal(err)
+	}
+	if err := tr.addUnit(data, 100, 600); err == nil {
+		t.Error("units of 1,200 bytes in a file of 1,000: no error")
+	}
+	if err := (&mp4Track{}).addUnit(data, 0, 0); err == nil {
+		t.Error("a unit of 0 bytes: no error")
+	}
+}

@@ -15,7 +15,7 @@ import (
 const (
 	resampleBeta   = 11.163
 	resampleHalf   = 82 // half the length, in samples at the lower rate
-	resampleCutoff = .99
+	resampleCutoff = .9565
 	// resamplePhases is how finely the filter is tabulated, per sample at the
 	// lower rate, for ratios that have too many phases for a table of their own.
 	// Straight lines between entries err by (pi/2048)²/8, or -130 dB.

@@ -153,11 +153,14 @@ func (f *wavFile) takeData(body []byte, size int64, info *Info) error {
 	perSecond := float64(f.blockAlign * info.SampleRateHz)
 	rest := int64(len(body)) - size
 	switch {
-	case size == math.MaxUint32 || size >= 0x7ffff000 && size <= math.MaxInt32:
-		// What streaming writers leave (ffmpeg to a pipe; espeak-ng --stdout
-		// leaves 0x7ffff000): the sound goes to the end of the file, and no one
-		// can tell whether that end is the true one.
-		info.lose(0, "data size is %#x: left unset by its writer; read to the end of the file", size)
+	case size == math.MaxUint32 || size == 0x7ffff000:
+		// What streaming writers leave (ffmpeg to a pipe; espeak-ng --stdout):
+		// the sound goes to the end of the file. No one can tell whether that is
+		// its true end, but it is the usual one.
+		info.warn("data size is %#x: left unset by its writer; read to the end of the file", size)
+		size = int64(len(body))
+	case size == math.MaxInt32:
+		info.lose(0, "data size is %#x: unset or wrong; read to the end of the file", size)
 		size = int64(len(body))
 	case rest < 0:
 		info.lose(float64(-rest)/perSecond, "data ends %d bytes (%.2f s) early: truncated", -rest, float64(-rest)/perSecond)
