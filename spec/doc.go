@@ -64,7 +64,8 @@
 //	  - {system: VGG16_5, tower: vgg16, audio: conv5}
 //	  - {system: VGG19_3, tower: vgg19, audio: conv3}
 //
-// is these instances, each named by its first field: model@VGG16_5.
+// is these instances, each named by its first field: model@VGG16_5. A value that
+// names an instance has letters, digits and . _ + - ( ), at most 64.
 //
 //	matrix: model
 //

@@ -31,6 +31,7 @@ func testKinds() []Kind {
 			{Name: "features", Types: []string{"features", "images"}}, {Name: "from", Types: []string{"model"}, Optional: true},
 		}, Params: []Param{
 			{Name: "audio", Doc: "audio tower", Type: "string", Enum: []string{"conv5", "conv3", "gru"}},
+			{Name: "length", Doc: "of the clips", Type: "string", Enum: []string{"fixed", "true"}},
 			{Name: "frames", Doc: "frames of audio", Type: "int", Min: f(1), Unit: "frames"},
 			{Name: "epochs", Doc: "passes", Type: "int", Min: f(0)},
 			{Name: "checkpoint_every", Doc: "time between checkpoints", Type: "duration", Min: f(1)},

@@ -211,6 +211,20 @@ stages:
 	}
 }
 
+// TestWordTrue has a parameter one of whose words is what YAML takes for a
+// boolean.
+func TestWordTrue(t *testing.T) {
+	const head = "version: 1\nstages:\n  a: {kind: one, with: {length: "
+	kinds := []Kind{{Name: "one", Params: []Param{{Name: "length", Type: "string", Enum: []string{"fixed", "true"}}}}}
+	p, err := Parse("p.yaml", []byte(head+"true}}"), kinds, Options{})
+	if err != nil || p.Stages[0].Params["length"] != "true" {
+		t.Errorf("true: %v, %v", p, err)
+	}
+	if _, err := Parse("p.yaml", []byte(head+"false}}"), kinds, Options{}); err == nil {
+		t.Error("false: no error")
+	}
+}
+
 // TestInstances has a problem in two instances of three: it is told once, and
 // the kind's own check is not given what the types have refused.
 func TestInstances(t *testing.T) {

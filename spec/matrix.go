@@ -16,8 +16,9 @@ const (
 	broken // reported; what refers to it is not reported again
 )
 
-// matrixValue is what may stand in the name of an instance.
-var matrixValue = regexp.MustCompile(`^[A-Za-z0-9_+][A-Za-z0-9._+-]{0,63}$`)
+// matrixValue is what may stand in the name of an instance: what is fit for the
+// name of a file, and the brackets of the paper's VGG16(R).
+var matrixValue = regexp.MustCompile(`^[A-Za-z0-9_+][A-Za-z0-9._+()-]{0,63}$`)
 
 // expandAll finds the instances of every stage and gives each its index. It
 // returns false when there are too many to go on.
@@ -162,7 +163,7 @@ func (c *checker) product(s *rawStage, m *node) (fields []map[string]*node, labe
 		}
 		ok = c.fieldName(f.key) && len(values) > 0 && ok
 		for _, v := range values {
-			ok = c.fieldValue(f.key, v) && ok
+			ok = c.fieldValue(f.key, v, true) && ok
 		}
 		if total *= max(1, len(values)); total > maxStages {
 			c.report(m.at, "", "the matrix of %s has more than %d instances", s.name, maxStages)
@@ -203,8 +204,8 @@ func (c *checker) explicit(s *rawStage, m *node) (fields []map[string]*node, lab
 			return nil, nil, false
 		}
 		inst := make(map[string]*node, len(e.fields))
-		for _, f := range e.fields {
-			ok = c.fieldName(f.key) && c.fieldValue(f.key, f.value) && ok
+		for i, f := range e.fields {
+			ok = c.fieldName(f.key) && c.fieldValue(f.key, f.value, i == 0) && ok
 			inst[f.key.text] = f.value
 		}
 		fields, labels = append(fields, inst), append(labels, e.fields[0].value.text)
@@ -224,7 +225,8 @@ func (c *checker) fieldName(key *node) bool {
 	return true
 }
 
-func (c *checker) fieldValue(key, v *node) bool {
+// fieldValue checks the value of a field, which may name the instance.
+func (c *checker) fieldValue(key, v *node, names bool) bool {
 	if v.dyn {
 		return false
 	}
@@ -232,8 +234,8 @@ func (c *checker) fieldValue(key, v *node) bool {
 		c.report(v.at, "", "matrix field %s is a string or a number, not %s", shortened(key.text), v.what())
 		return false
 	}
-	if !matrixValue.MatchString(v.text) || strings.Contains(v.text, "..") {
-		c.report(v.at, "", "%s cannot stand in the name of an instance: letters, digits and . _ + -, at most 64", quote(v.text))
+	if names && (!matrixValue.MatchString(v.text) || strings.Contains(v.text, "..")) {
+		c.report(v.at, "", "%s cannot stand in the name of an instance: letters, digits and . _ + - ( ), at most 64", quote(v.text))
 		return false
 	}
 	return true

@@ -137,14 +137,17 @@ func (c *checker) wrong(p Param, n *node, want, hint string) (any, bool) {
 }
 
 func (c *checker) stringValue(p Param, n *node) (any, bool) {
-	if n.typ != tString && !(n.fromVar && n.typ != tNull && n.typ < tList) {
+	scalar := n.typ != tNull && n.typ < tList
+	// `length: true` can mean nothing but the word where true is one of the words.
+	isWord := scalar && slices.Contains(p.Enum, n.text)
+	if n.typ != tString && !isWord && !(scalar && n.fromVar) {
 		hint := ""
 		if n.typ == tBool || n.typ == tInt || n.typ == tFloat {
 			hint = fmt.Sprintf(": put it in quotes, as in %s: %s", p.Name, quote(n.text))
 		}
 		return c.wrong(p, n, "a string", hint)
 	}
-	if len(p.Enum) > 0 && !slices.Contains(p.Enum, n.text) {
+	if len(p.Enum) > 0 && !isWord {
 		near := c.nearest(n.text, p.Enum)
 		c.about(n, near, "%s is one of %s, not %s", p.Name, strings.Join(p.Enum, ", "), quote(n.text))
 		return nil, false

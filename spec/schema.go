@@ -198,6 +198,9 @@ func paramSchema(p Param) (*jsonschema.Schema, error) {
 	}
 	for _, e := range p.Enum {
 		s.Enum = append(s.Enum, e)
+		if e == "true" || e == "false" { // the word, also when YAML takes it for a boolean
+			s.Enum, s.Type = append(s.Enum, e == "true"), ""
+		}
 	}
 	if t == "object" || t == "string" && len(p.Enum) == 0 {
 		return s, nil
