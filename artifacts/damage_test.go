@@ -10,6 +10,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/hearsight/hearsight/internal/atomicfile"
 )
 
 // damages are what a disk does to a file.
@@ -129,6 +132,43 @@ func TestUnchangedIsNotRead(t *testing.T) {
 	r.stamp.ChangedNS++
 	if later.cache.trusts(p.Digest, p.Digest, r.stamp, objectWindow) {
 		t.Error("a changed file is trusted")
+	}
+}
+
+// TestFreshObjectIsReadOnceMore: what was written in the last tick of the
+// clock could be changed within that tick, and its stamp would not tell.
+func TestFreshObjectIsReadOnceMore(t *testing.T) {
+	now := time.Now()
+	s := open(t, t.TempDir(), Options{Now: func() time.Time { return now }})
+	p, err := put(s, "good")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := s.objectPath(p.Digest)
+	lie := func() { // as if the file had its stamp before it was damaged
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, _ := s.cache.get(p.Digest)
+		r.stamp = atomicfile.StampOf(info)
+		s.cache.put(r)
+	}
+	now = now.Add(time.Minute)
+	if !s.Has(p.Digest, p.Size) {
+		t.Error("Has = false")
+	}
+	r, _ := s.cache.get(p.Digest)
+	if r.stamp.Racy(r.readNS, int64(objectWindow)) {
+		t.Error("what was read a minute later is not trusted")
+	}
+	now = now.Add(-time.Minute)
+	overwrite(t, path, flip(1))
+	r.readNS = now.UnixNano()
+	s.cache.put(r)
+	lie()
+	if s.Has(p.Digest, p.Size) {
+		t.Error("a fresh object is trusted unread")
 	}
 }
 

@@ -92,7 +92,7 @@ func (s *Store) hashFile(ctx context.Context, f *inputFile) error {
 	if err != nil {
 		return err
 	}
-	if r, ok := s.cache.get(key); ok && r.stamp == atomicfile.StampOf(info) && !r.stamp.Racy(r.readNS, int64(inputWindow)) {
+	if r, ok := s.cache.get(key); ok && r.stamp == atomicfile.StampOf(info) {
 		f.digest, f.stamp = r.digest, r.stamp
 		return nil
 	}
@@ -100,6 +100,7 @@ func (s *Store) hashFile(ctx context.Context, f *inputFile) error {
 	if err != nil {
 		return err
 	}
+	// A racy one is not remembered, so whatever is was not.
 	if f.racy = f.stamp.Racy(readNS, int64(inputWindow)); !f.racy {
 		s.cache.put(record{key: key, digest: f.digest, stamp: f.stamp, readNS: readNS})
 	}

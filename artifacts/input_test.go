@@ -188,6 +188,28 @@ func TestInputChanged(t *testing.T) {
 	}
 }
 
+// TestFreshInputIsReadAgain: the stamp of a file changed just before it was
+// read does not tell of a change just after.
+func TestFreshInputIsReadAgain(t *testing.T) {
+	ctx := context.Background()
+	now := time.Now()
+	s := open(t, t.TempDir(), Options{Now: func() time.Time { return now }})
+	file := filepath.Join(t.TempDir(), "f")
+	write(t, file, "one")
+	for _, fresh := range []bool{true, false} {
+		in, err := s.Input(ctx, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in.files[0].digest = Digest{7} // as if the file was changed and its stamp was not
+		got, err := in.Changed(ctx)
+		if err != nil || (len(got) == 1) != fresh {
+			t.Errorf("fresh %v: Changed = %v, %v", fresh, got, err)
+		}
+		now = now.Add(time.Minute)
+	}
+}
+
 // BenchmarkHashInput is what a folder of photos costs a run that knows it.
 func BenchmarkHashInput(b *testing.B) {
 	now := time.Now().Add(time.Hour)

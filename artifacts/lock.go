@@ -105,7 +105,7 @@ func (s *Store) tryLock(name string, mode atomicfile.LockMode) (*Lock, error) {
 		return nil, fmt.Errorf("lock %.80q: %w", name, s.explain(err))
 	}
 	ok, err := atomicfile.Flock(f, mode)
-	if err == nil && ok && s.current(f, path) {
+	if err == nil && ok && current(f, path) {
 		return &Lock{s: s, f: f, path: path, mode: mode}, nil
 	}
 	if cerr := f.Close(); err != nil || cerr != nil {
@@ -116,7 +116,7 @@ func (s *Store) tryLock(name string, mode atomicfile.LockMode) (*Lock, error) {
 
 // current reports whether f still bears the name path: its last holder may
 // have removed it between our open and our lock, and then it guards nothing.
-func (s *Store) current(f atomicfile.File, path string) bool {
+func current(f interface{ Stat() (os.FileInfo, error) }, path string) bool {
 	mine, err := f.Stat()
 	if err != nil {
 		return false

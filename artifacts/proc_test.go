@@ -139,6 +139,37 @@ func TestLock(t *testing.T) {
 	}
 }
 
+// TestRemovedLockGuardsNothing: who opened the file of a lock before its
+// holder removed it must not take it for the lock.
+func TestRemovedLockGuardsNothing(t *testing.T) {
+	s := open(t, t.TempDir(), Options{})
+	l, err := s.TryLock("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	late, err := os.Open(l.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer late.Close()
+	if err := l.Unlock(); err != nil {
+		t.Fatal(err)
+	}
+	if current(late, l.path) {
+		t.Error("a removed file counts")
+	}
+	next, err := s.TryLock("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if current(late, l.path) || !current(next.f, l.path) {
+		t.Error("another's file counts")
+	}
+	if err := next.Unlock(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestLockExcludes(t *testing.T) {
 	s := open(t, t.TempDir(), Options{})
 	var wg sync.WaitGroup

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"time"
 
 	"github.com/hearsight/hearsight/artifacts"
@@ -49,6 +50,27 @@ type RejectsFormat struct {
 	Ext    string // ".parquet"
 	Schema string
 	Write  func(w io.Writer, rows []Reject) (int64, error)
+}
+
+// Guard calls f, which is a stage's code, and turns a panic into a *PanicError.
+func Guard(stage string, f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &PanicError{Stage: stage, Value: p, Stack: debug.Stack()}
+		}
+	}()
+	return f()
+}
+
+// A PanicError is a panic in a stage's code.
+type PanicError struct {
+	Stage string
+	Value any
+	Stack []byte
+}
+
+func (e *PanicError) Error() string {
+	return fmt.Sprintf("the code of stage %s panicked: %v\n%s", e.Stage, e.Value, e.Stack)
 }
 
 // A Clock tells the time. It never decides a result.

@@ -180,8 +180,19 @@ func kinds(c *counter, hook func(ctx context.Context, what string) error) []stag
 			})
 		})
 	})
+	upper := itemKind("upper", at, strings.ToUpper)
+	reverse := itemKind("reverse", at, func(s string) string {
+		b := []byte(s)
+		slices.Reverse(b)
+		return string(b)
+	})
+	return []stage.Kind{read, upper, reverse, joinKind(at)}
+}
+
+// joinKind puts the texts of all its inputs together, or fails as it is told.
+func joinKind(at func(context.Context, string) error) stage.Kind {
 	in := []stage.Input{{Name: "in", Many: true}}
-	join := stage.New(stage.Kind{Name: "join", Version: 1, Inputs: in, Output: "files", CPUs: stage.AllCPUs}, joinParams{}, func(ctx context.Context, t *stage.Task, p joinParams) error {
+	return stage.New(stage.Kind{Name: "join", Version: 1, Inputs: in, Output: "files", CPUs: stage.AllCPUs}, joinParams{}, func(ctx context.Context, t *stage.Task, p joinParams) error {
 		if err := at(ctx, t.Stage); err != nil {
 			return err
 		}
@@ -209,13 +220,6 @@ func kinds(c *counter, hook func(ctx context.Context, what string) error) []stag
 			return 0, err
 		})
 	})
-	upper := itemKind("upper", at, strings.ToUpper)
-	reverse := itemKind("reverse", at, func(s string) string {
-		b := []byte(s)
-		slices.Reverse(b)
-		return string(b)
-	})
-	return []stage.Kind{read, upper, reverse, join}
 }
 
 // itemKind changes the text of each row by f. A text of "bad" is rejected, and

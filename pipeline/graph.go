@@ -134,6 +134,11 @@ type UnknownStageError struct{ Name string }
 
 func (e *UnknownStageError) Error() string { return fmt.Sprintf("there is no stage %q", e.Name) }
 
+// A SelectionError says why a Selection makes no sense.
+type SelectionError struct{ Reason string }
+
+func (e *SelectionError) Error() string { return e.Reason }
+
 // reach marks from and everything that next leads to from there.
 func reach(n int, from []int, next [][]int) []bool {
 	seen := make([]bool, n)
@@ -206,7 +211,7 @@ func (e *Engine) selectStages(sel Selection) (m marks, err error) {
 	}
 	for _, i := range append(from, force...) {
 		if !m.forced[i] {
-			return m, fmt.Errorf("stage %s is to run anew but is not among the stages selected", g.stages[i].Name)
+			return m, &SelectionError{Reason: "stage " + g.stages[i].Name + " is to run anew but is not among the stages selected"}
 		}
 	}
 	return m, nil

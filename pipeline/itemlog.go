@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"iter"
 	"os"
 	"sync"
 	"time"
@@ -167,3 +168,62 @@ func (l *itemLog) row(key artifacts.Digest, e logged) ([]byte, error) {
 }
 
 func (l *itemLog) close() error { return l.f.Close() }
+
+// A lastResultError is a last result that turned out not to be readable.
+type lastResultError struct{ err error }
+
+func (e *lastResultError) Error() string { return "read last result: " + e.err.Error() }
+
+func (e *lastResultError) Unwrap() error { return e.err }
+
+// oldRows walks once through the rows of the shard's last result.
+type oldRows struct {
+	m    *making
+	f    *os.File
+	next func() (any, error, bool)
+	stop func()
+}
+
+// row returns the row called id, which comes after those asked for before.
+func (o *oldRows) row(id string) (any, error) {
+	if o.next == nil {
+		if err := o.open(); err != nil {
+			return nil, &lastResultError{err}
+		}
+	}
+	for {
+		row, err, ok := o.next()
+		if err != nil {
+			return nil, &lastResultError{err}
+		}
+		if !ok {
+			return nil, &lastResultError{fmt.Errorf("it has no row %s", oneLine(id))}
+		}
+		if o.m.t.table.ID(row) == id {
+			return row, nil
+		}
+	}
+}
+
+func (o *oldRows) open() error {
+	parts := o.m.was.Parts(o.m.t.table.Schema())
+	if len(parts) != 1 {
+		return errors.New("it has no rows")
+	}
+	f, err := o.m.was.Open(parts[0])
+	if err != nil {
+		return err
+	}
+	o.f = f
+	o.next, o.stop = iter.Pull2(o.m.t.table.Rows(f, parts[0].Size))
+	return nil
+}
+
+func (o *oldRows) close() {
+	if o.stop != nil {
+		o.stop()
+	}
+	if o.f != nil {
+		o.f.Close()
+	}
+}

@@ -43,10 +43,10 @@ type itemRun struct {
 	table stage.Table[any]
 	task  *stage.Task
 
-	open     sync.Once // the first item that must be done opens the kind
-	do       stage.Do[any]
-	closeDo  func() error
-	openErr  error
+	// opened opens the kind when the first item must be done.
+	opened  func() (stage.Do[any], error)
+	closeDo func() error
+
 	mu       sync.Mutex
 	counts   Counts
 	finished int64
@@ -68,6 +68,7 @@ func (r *run) runItems(ctx context.Context, n *node, in map[string][]*artifacts.
 	}
 	err = r.exec.Do(ctx, job)
 	n.res.Counts = t.counts
+	n.res.Counts.Total = t.total
 	if t.closeDo != nil {
 		err = errors.Join(err, t.closeDo())
 	}
@@ -76,6 +77,11 @@ func (r *run) runItems(ctx context.Context, n *node, in map[string][]*artifacts.
 
 func (t *itemRun) run(ctx context.Context) (*artifacts.Artifact, error) {
 	a := t.n.Action
+	// Of the whole stage's ctx: a shard's ends with the shard.
+	t.opened = sync.OnceValues(func() (do stage.Do[any], err error) {
+		do, t.closeDo, err = t.ops.Open(ctx, t.task, a.canonical)
+		return do, err
+	})
 	items, err := listItems(ctx, a, t.task)
 	if err != nil {
 		return nil, fmt.Errorf("list items: %w", err)
@@ -163,14 +169,6 @@ func (t *itemRun) runShards(ctx context.Context, shards []shard) ([]*artifacts.A
 	return arts, pass(busy, true)
 }
 
-// opened returns the kind's Do, opening it the first time.
-func (t *itemRun) opened(ctx context.Context) (stage.Do[any], error) {
-	t.open.Do(func() {
-		t.do, t.closeDo, t.openErr = t.ops.Open(ctx, t.task, t.n.canonical)
-	})
-	return t.do, t.openErr
-}
-
 // progress counts d and tells whoever watches.
 func (t *itemRun) progress(d Counts) {
 	t.mu.Lock()
@@ -182,7 +180,11 @@ func (t *itemRun) progress(d Counts) {
 
 // listItems lists the items of a, in order of their ids, each with its key.
 func listItems(ctx context.Context, a *Action, task *stage.Task) ([]item, error) {
-	listed, err := a.kind.Items().List(ctx, task, a.canonical)
+	var listed []stage.Item
+	err := Guard(a.Stage.Name, func() (err error) {
+		listed, err = a.kind.Items().List(ctx, task, a.canonical)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -72,17 +72,23 @@ func TestItemLogTornAnywhere(t *testing.T) {
 				}
 			}
 		}
-		if err := l.add(keyNo(9), []byte("new"), "", t0); err != nil {
-			t.Fatal(err)
-		}
-		l.close()
-		if l, err = openItemLog(path, t0); err != nil {
-			t.Fatal(err)
-		}
-		if _, ok := l.get(keyNo(9)); !ok {
-			t.Errorf("cut at %d: what was added then is lost", cut)
-		}
-		l.close()
+		addAndReopen(t, path, l)
+	}
+}
+
+func addAndReopen(t *testing.T, path string, l *itemLog) {
+	t.Helper()
+	if err := l.add(keyNo(9), []byte("new"), "", t0); err != nil {
+		t.Fatal(err)
+	}
+	l.close()
+	l, err := openItemLog(path, t0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.close()
+	if _, ok := l.get(keyNo(9)); !ok {
+		t.Errorf("what was added to a log of %d bytes is lost", l.end)
 	}
 }
 

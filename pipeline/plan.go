@@ -277,7 +277,10 @@ func (p *preparer) prepare(ctx context.Context, a *Action) error {
 	id := a.kind.Name + "\n" + string(a.canonical)
 	t, ok := p.tools[id]
 	if !ok {
-		t.tools, t.err = a.kind.Prepare(ctx, a.canonical)
+		t.err = Guard(a.Stage.Name, func() (err error) {
+			t.tools, err = a.kind.Prepare(ctx, a.canonical)
+			return err
+		})
 		p.tools[id] = t
 	}
 	if ctx.Err() != nil {

@@ -43,7 +43,6 @@ type node struct {
 	left     int // inputs that are not ready, while waiting
 	rebuilds int
 	res      StageResult
-	damaged  *artifacts.DamagedError // found by the last attempt
 }
 
 // outcome is the end of a stage's attempt.
@@ -182,11 +181,11 @@ func (r *run) loop(ctx context.Context, stop context.CancelCauseFunc) (failures 
 		o := <-r.done
 		active--
 		n := o.n
+		if ctx.Err() == nil && r.heal(n, o.err) {
+			continue
+		}
 		r.finish(ctx, o)
-		if n.phase == broken && n.res.State == StageFailed {
-			if r.heal(n) {
-				continue
-			}
+		if n.res.State == StageFailed {
 			failures = append(failures, &StageError{Stage: n.Stage.Name, Err: n.res.Err})
 			r.fail(n)
 			if !r.e.o.KeepGoing {
@@ -283,21 +282,22 @@ func (r *run) finish(ctx context.Context, o outcome) {
 	default:
 		n.phase, n.res.Err = broken, o.err
 		ev.Type, ev.Reason = StageFailed, o.err.Error()
-		n.damaged, _ = errors.AsType[*artifacts.DamagedError](o.err)
 	}
 	n.res.State = ev.Type
 	r.emit(ev)
 }
 
-// heal puts n back to wait for those of its inputs that its attempt found
-// damaged, and has them made again. It reports false if that is no remedy.
-func (r *run) heal(n *node) bool {
-	if n.damaged == nil || n.rebuilds >= maxRebuilds {
+// heal puts n, whose attempt ended with err, back to wait for those of its
+// inputs that it found damaged, and has them made again. It reports false if
+// that is not what was wrong, or no remedy.
+func (r *run) heal(n *node, err error) bool {
+	damage, ok := errors.AsType[*artifacts.DamagedError](err)
+	if !ok || n.rebuilds >= maxRebuilds {
 		return false
 	}
 	var spoilt []*node
 	for _, a := range n.deps {
-		if d := r.of[a]; d.phase != ended || holds(a.Artifact, n.damaged.Digest) {
+		if d := r.of[a]; d.phase != ended || holds(a.Artifact, damage.Digest) {
 			if d.phase == ended && a.frozen {
 				return false
 			}
@@ -309,10 +309,9 @@ func (r *run) heal(n *node) bool {
 	}
 	n.rebuilds++
 	n.phase = waiting
-	n.damaged, n.res.Err, n.res.State = nil, nil, ""
 	for _, d := range spoilt {
 		if d.phase == ended {
-			r.emit(Event{Type: Rebuilt, Stage: d.Stage.Name, Reason: "damaged: made again for " + n.Stage.Name, Warning: true})
+			r.emit(Event{Type: Rebuilt, Stage: d.Stage.Name, Reason: "made again for " + n.Stage.Name + ": " + damage.Error(), Warning: true})
 			r.takeBack(d)
 		}
 	}

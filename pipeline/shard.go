@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -106,11 +105,12 @@ func (t *itemRun) makeShard(ctx context.Context, s *shard, dir string) (art *art
 		m.old, m.was = t.r.e.lastItems(s.origin)
 	}
 	t.r.emit(Event{Type: ShardStarted, Stage: t.n.Stage.Name, Shard: t.name(s), Key: s.key.String(), Counts: Counts{Total: int64(len(s.items))}})
-	counts, err := m.doItems(ctx)
-	if err != nil {
-		return nil, err
+	counts, man, err := m.attempt(ctx)
+	if last, ok := errors.AsType[*lastResultError](err); ok && ctx.Err() == nil {
+		t.r.emit(Event{Type: Message, Stage: t.n.Stage.Name, Shard: t.name(s), Reason: last.Error() + "; nothing is taken over from it", Warning: true})
+		m.old, m.was = nil, nil
+		counts, man, err = m.attempt(ctx)
 	}
-	man, err := m.write(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -124,6 +124,14 @@ func (t *itemRun) makeShard(ctx context.Context, s *shard, dir string) (art *art
 	t.r.emit(Event{Type: ShardFinished, Stage: t.n.Stage.Name, Shard: t.name(s), Key: s.key.String(), Digest: art.Digest.String(),
 		Counts: counts, Seconds: t.r.e.o.Clock.Now().Sub(began).Seconds()})
 	return art, nil
+}
+
+// attempt does what is to be done and writes the shard.
+func (m *making) attempt(ctx context.Context) (c Counts, man artifacts.Manifest, err error) {
+	if c, err = m.doItems(ctx); err == nil {
+		man, err = m.write(ctx)
+	}
+	return c, man, err
 }
 
 // doItems brings every item of the shard into the log, but for those whose
@@ -156,7 +164,7 @@ func (m *making) doItems(ctx context.Context) (Counts, error) {
 	if len(todo) == 0 {
 		return c, nil
 	}
-	do, err := m.t.opened(ctx)
+	do, err := m.t.opened()
 	if err != nil {
 		return c, err
 	}
@@ -331,56 +339,4 @@ func (m *making) logged(it item, e logged) (any, error) {
 		return nil, fmt.Errorf("item %s: read logged row: %w", oneLine(it.ID), err)
 	}
 	return row, nil
-}
-
-// oldRows walks once through the rows of the shard's last result.
-type oldRows struct {
-	m    *making
-	f    *os.File
-	next func() (any, error, bool)
-	stop func()
-}
-
-// row returns the row called id, which comes after those asked for before.
-func (o *oldRows) row(id string) (any, error) {
-	if o.next == nil {
-		if err := o.open(); err != nil {
-			return nil, err
-		}
-	}
-	for {
-		row, err, ok := o.next()
-		if err != nil {
-			return nil, fmt.Errorf("read last result: %w", err)
-		}
-		if !ok {
-			return nil, fmt.Errorf("read last result: it has no row %s", oneLine(id))
-		}
-		if o.m.t.table.ID(row) == id {
-			return row, nil
-		}
-	}
-}
-
-func (o *oldRows) open() error {
-	parts := o.m.was.Parts(o.m.t.table.Schema())
-	if len(parts) != 1 {
-		return errors.New("read last result: it has no rows")
-	}
-	f, err := o.m.was.Open(parts[0])
-	if err != nil {
-		return err
-	}
-	o.f = f
-	o.next, o.stop = iter.Pull2(o.m.t.table.Rows(f, parts[0].Size))
-	return nil
-}
-
-func (o *oldRows) close() {
-	if o.stop != nil {
-		o.stop()
-	}
-	if o.f != nil {
-		o.f.Close()
-	}
 }

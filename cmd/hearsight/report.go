@@ -121,11 +121,7 @@ func runInfo(p *pipeline.Plan, s *artifacts.Store) *page.Run {
 	}
 	run := &page.Run{ID: last.ID, Started: last.Started.Local(), Wall: time.Duration(last.Seconds * float64(time.Second))}
 	finished := map[string]pipeline.Event{}
-	runs, err := s.Runs()
-	if err != nil {
-		return run
-	}
-	for _, id := range runs {
+	for _, id := range s.Runs() {
 		for _, ev := range journalOf(s, id) {
 			if ev.Type == pipeline.StageFinished {
 				finished[ev.Stage] = ev

@@ -93,7 +93,7 @@ func (a *app) run(ctx context.Context, sel pipeline.Selection, f runFlags) (err 
 		return fmt.Errorf("nothing was run: %w", err)
 	}
 	defer func() { err = errors.Join(err, view.close()) }()
-	view.begin(s.RunDir(id))
+	view.runDir = s.RunDir(id)
 	res, err := e.Run(ctx, plan, local.New(local.Options{CPUs: f.jobs}))
 	view.end(res)
 	if err != nil && ctx.Err() != nil {

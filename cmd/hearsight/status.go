@@ -144,8 +144,8 @@ func journalOf(s *artifacts.Store, id string) []pipeline.Event {
 }
 
 func lastRun(s *artifacts.Store) *runStatus {
-	runs, err := s.Runs()
-	if err != nil || len(runs) == 0 {
+	runs := s.Runs()
+	if len(runs) == 0 {
 		return nil
 	}
 	r := &runStatus{ID: runs[len(runs)-1], State: "running, or killed"}
@@ -164,10 +164,7 @@ func lastRun(s *artifacts.Store) *runStatus {
 // journals of the last runs.
 func lastSeconds(s *artifacts.Store) map[string]float64 {
 	out := map[string]float64{}
-	runs, err := s.Runs()
-	if err != nil {
-		return out
-	}
+	runs := s.Runs()
 	const most = 20
 	for _, id := range runs[max(0, len(runs)-most):] {
 		for _, ev := range journalOf(s, id) {
@@ -192,10 +189,7 @@ func (a *app) logCommand() *cobra.Command {
 				return err
 			}
 			defer func() { err = errors.Join(err, s.Close()) }()
-			runs, err := s.Runs()
-			if err != nil {
-				return err
-			}
+			runs := s.Runs()
 			if list {
 				fmt.Fprintln(a.stdout, strings.Join(runs, "\n"))
 				return nil

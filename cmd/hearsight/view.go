@@ -18,13 +18,14 @@ import (
 // then elsewhere, JSON lines on request. All of it but progress also goes to
 // the run's log, a zerolog file beside its journal.
 type view struct {
-	say   zerolog.Logger // lines for people, or JSON
-	json  bool
-	bars  *bars // nil unless on a terminal
-	log   zerolog.Logger
-	logF  *os.File
-	out   io.Writer
-	shown map[string]time.Time // when a stage's progress was last said
+	say    zerolog.Logger // lines for people, or JSON
+	json   bool
+	bars   *bars // nil unless on a terminal
+	log    zerolog.Logger
+	logF   *os.File
+	out    io.Writer
+	runDir string               // of this run; made by the time it has started
+	shown  map[string]time.Time // when a stage was last spoken of
 }
 
 // sayEvery is how often progress is said where there is no terminal.
@@ -58,12 +59,9 @@ func (l lines) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func (v *view) begin(runDir string) {
-	if err := os.MkdirAll(runDir, 0o755); err != nil {
-		v.say.Warn().Msgf("no run log: %v", err)
-		return
-	}
-	f, err := os.OpenFile(filepath.Join(runDir, "run.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+// openLog begins the run's log. People who cannot read a log can still run.
+func (v *view) openLog() {
+	f, err := os.OpenFile(filepath.Join(v.runDir, "run.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		v.say.Warn().Msgf("no run log: %v", err)
 		return
@@ -73,6 +71,9 @@ func (v *view) begin(runDir string) {
 
 // event is called for one event at a time.
 func (v *view) event(ev pipeline.Event) {
+	if ev.Type == pipeline.RunStarted {
+		v.openLog()
+	}
 	if ev.Type != pipeline.Progress && ev.Type != pipeline.ItemFinished {
 		entry(v.log, ev).Msg(sentence(ev))
 	}

@@ -60,6 +60,15 @@ func float32s[T nn.Float](x []T) []float32 {
 	return out
 }
 
+// ReadNotes returns the notes of a model.json.
+func ReadNotes(config []byte) ([]KeyString, error) {
+	var c configFile
+	if err := json.Unmarshal(config, &c); err != nil {
+		return nil, fmt.Errorf("model.json: %w", err)
+	}
+	return c.Notes, nil
+}
+
 // Load makes a model from the bytes of model.json and model.safetensors. All
 // that is wrong with the tensors is in one error.
 func Load(config, weights []byte) (*Model[float32], error) {

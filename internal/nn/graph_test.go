@@ -132,7 +132,7 @@ func TestErrors(t *testing.T) {
 		"channels": {"input has 3 channels", func(g *Graph[float32]) *Node {
 			return g.Conv1D(f(g, "x", 1, 9, 3), f(g, "w", 3, 4, 5), nil, Conv1D{Stride: 1})
 		}},
-		"bias": {"bias: shape (6), want (5)", func(g *Graph[float32]) *Node {
+		"bias": {"bias: shape (6), want [5]", func(g *Graph[float32]) *Node {
 			return g.Conv1D(f(g, "x", 1, 9, 4), f(g, "w", 3, 4, 5), f(g, "b", 6), Conv1D{Stride: 1})
 		}},
 		"too short": {"leaves no output", func(g *Graph[float32]) *Node {

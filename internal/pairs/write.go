@@ -1,14 +1,10 @@
 package pairs
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"image"
-	_ "image/jpeg" // the formats photos come in
-	_ "image/png"
 	"io"
 	"iter"
 	"os"
@@ -19,6 +15,7 @@ import (
 
 	"github.com/hearsight/hearsight/internal/audio"
 	"github.com/hearsight/hearsight/internal/table"
+	"github.com/hearsight/hearsight/internal/vision"
 )
 
 // An Output takes whole parts of an artifact; a stage's task is one.
@@ -155,15 +152,12 @@ func ReadFile(path string) ([]byte, error) {
 // Photo returns the row of a photo, JPEG or PNG, whose header it reads. The
 // error of bytes that are neither is in words for a table of rejects.
 func Photo(id string, data []byte) (table.Photo, error) {
-	c, kind, err := image.DecodeConfig(bytes.NewReader(data))
+	info, err := vision.Probe(data)
 	if err != nil {
-		return table.Photo{}, fmt.Errorf("not a photo (JPEG or PNG): %w", err)
-	}
-	if c.Width < 1 || c.Height < 1 {
-		return table.Photo{}, fmt.Errorf("photo of %d x %d pixels", c.Width, c.Height)
+		return table.Photo{}, fmt.Errorf("not a photo: %w", err)
 	}
 	return table.Photo{
-		ID: id, SHA256: table.SumBytes(data), Format: kind, Width: int32(c.Width), Height: int32(c.Height), Bytes: data,
+		ID: id, SHA256: table.SumBytes(data), Format: info.Format, Width: int32(info.Width), Height: int32(info.Height), Bytes: data,
 	}, nil
 }
 

@@ -9,7 +9,6 @@ package local
 import (
 	"context"
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -60,12 +59,7 @@ func (e *Executor) Do(ctx context.Context, j pipeline.Job) (err error) {
 		ctx, cancel = context.WithTimeoutCause(ctx, j.Time, &TimeError{Stage: j.Stage, Limit: j.Time})
 		defer cancel()
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			err = &PanicError{Stage: j.Stage, Value: p, Stack: debug.Stack()}
-		}
-	}()
-	if err = j.Run(ctx); err != nil {
+	if err = pipeline.Guard(j.Stage, func() error { return j.Run(ctx) }); err != nil {
 		if late, ok := context.Cause(ctx).(*TimeError); ok {
 			return late
 		}
@@ -81,15 +75,4 @@ type TimeError struct {
 
 func (e *TimeError) Error() string {
 	return fmt.Sprintf("took longer than its time limit of %v", e.Limit)
-}
-
-// A PanicError is a panic in a stage's code.
-type PanicError struct {
-	Stage string
-	Value any
-	Stack []byte
-}
-
-func (e *PanicError) Error() string {
-	return fmt.Sprintf("the code of stage %s panicked: %v\n%s", e.Stage, e.Value, e.Stack)
 }

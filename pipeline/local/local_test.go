@@ -62,7 +62,7 @@ func TestPanicIsAnError(t *testing.T) {
 		m["x"] = 1
 		return nil
 	}})
-	var p *PanicError
+	var p *pipeline.PanicError
 	if !errors.As(err, &p) || p.Stage != "mfcc" || !strings.Contains(string(p.Stack), "TestPanicIsAnError") {
 		t.Errorf("got %v", err)
 	}

@@ -17,11 +17,13 @@ package images
 
 import (
 	"context"
+	"fmt"
 	"strings"
+	"sync"
 
 	"github.com/hearsight/hearsight/internal/rows"
 	"github.com/hearsight/hearsight/internal/table"
-	"github.com/hearsight/hearsight/internal/vision"
+	"github.com/hearsight/hearsight/spec"
 	"github.com/hearsight/hearsight/stages/stage"
 )
 
@@ -42,11 +44,23 @@ var Kind = stage.NewItems(stage.Kind{
 
 // Params are the parameters of Kind.
 type Params struct {
-	Width  int    `json:"width" doc:"width of the pictures" min:"1" max:"2048" unit:"pixels"`
-	Height int    `json:"height" doc:"height of the pictures" min:"1" max:"2048" unit:"pixels"`
-	Order  string `json:"order" doc:"order of the colours" enum:"bgr,rgb"`
-	Resize string `json:"resize" doc:"stretch to the size, or keep the shape and crop the middle" enum:"stretch,crop"`
-	Filter string `json:"filter" doc:"how pixels are averaged" enum:"bilinear,bicubic,nearest"`
+	Width   int    `json:"width" doc:"width of the pictures" min:"1" max:"2048" unit:"pixels"`
+	Height  int    `json:"height" doc:"height of the pictures" min:"1" max:"2048" unit:"pixels"`
+	Order   string `json:"order" doc:"order of the colours" enum:"bgr,rgb"`
+	Resize  string `json:"resize" doc:"stretch to the size, or keep the shape and crop the middle" enum:"stretch,crop"`
+	Shorter int    `json:"shorter" doc:"with crop, length of the shorter side before cutting; 0: that of the picture" min:"0" max:"4096" unit:"pixels"`
+	Filter  string `json:"filter" doc:"how pixels are averaged" enum:"bilinear,bicubic,nearest"`
+}
+
+// Check implements stage.Checker.
+func (p Params) Check() []spec.ParamProblem {
+	switch {
+	case p.Shorter != 0 && p.Resize != "crop":
+		return []spec.ParamProblem{{Param: "shorter", Message: "has a meaning with resize: crop only"}}
+	case p.Shorter != 0 && p.Shorter < max(p.Width, p.Height):
+		return []spec.ParamProblem{{Param: "shorter", Message: fmt.Sprintf("is %d, but %d x %d pixels are to be cut out", p.Shorter, p.Width, p.Height)}}
+	}
+	return nil
 }
 
 func list(_ context.Context, t *stage.Task, _ Params) ([]stage.Item, error) {
@@ -66,15 +80,21 @@ func open(_ context.Context, t *stage.Task, p Params) (stage.Do[table.Image], fu
 	if err != nil {
 		return nil, nil, err
 	}
+	var mu sync.Mutex
 	do := func(_ context.Context, it stage.Item) (table.Image, error) {
 		ref, _ := it.Ref.(rows.Ref)
 		photo, err := photos.Row(ref)
 		if err != nil {
 			return table.Image{}, err
 		}
-		pixels, err := picture(photo.Bytes, p)
+		pixels, warnings, err := picture(photo.Bytes, p)
 		if err != nil {
 			return table.Image{}, stage.Reject("%s", strings.Join(strings.Fields(err.Error()), " "))
+		}
+		if len(warnings) > 0 {
+			mu.Lock()
+			defer mu.Unlock()
+			t.Report(stage.Progress{Message: it.ID + ": " + strings.Join(warnings, "; "), Warning: true})
 		}
 		return table.Image{
 			ID: photo.ID, SHA256: table.SumBytes(pixels), SourceSHA256: photo.SHA256,

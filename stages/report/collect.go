@@ -1,14 +1,15 @@
 package report
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 
 	"github.com/hearsight/hearsight/artifacts"
+	"github.com/hearsight/hearsight/internal/model"
 	"github.com/hearsight/hearsight/internal/plot"
 	"github.com/hearsight/hearsight/internal/report"
 	"github.com/hearsight/hearsight/internal/rows"
@@ -194,11 +195,27 @@ func curves(models []*artifacts.Artifact) ([]report.Curve, error) {
 	return out, nil
 }
 
-func readAll(art *artifacts.Artifact, p artifacts.Part) ([]byte, error) {
-	f, err := art.Open(p)
+// drawCurves lays the models' curves over each other.
+func drawCurves(series []plot.Series, y string) ([]byte, error) {
+	var b bytes.Buffer
+	err := plot.SVG(&b, plot.Chart{XLabel: "step", YLabel: y, Series: series})
+	return b.Bytes(), err
+}
+
+// modelName is what a model's curve is called: its towers, as its settings say.
+func modelName(art *artifacts.Artifact) (string, error) {
+	config, err := rows.Bytes(art, model.Format)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	b, err := io.ReadAll(f)
-	return b, errors.Join(err, f.Close())
+	notes, err := model.ReadNotes(config)
+	if err != nil {
+		return "", err
+	}
+	for _, n := range notes {
+		if n.Key == "towers" {
+			return n.Value, nil
+		}
+	}
+	return "model", nil
 }

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/hearsight/hearsight/internal/inspect"
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	if inspect.IsChild(os.Args) {
+		os.Exit(inspect.Child(os.Args))
+	}
+	testscript.Main(m, map[string]func(){
+		"hearsight": func() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) },
+	})
+}
+
+// TestScript runs the user's contract: testdata/script/*.txtar.
+func TestScript(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:           filepath.Join("testdata", "script"),
+		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
+		Condition: func(cond string) (bool, error) {
+			name, ok := strings.CutPrefix(cond, "tool:")
+			if !ok {
+				return false, fmt.Errorf("unknown condition %q", cond)
+			}
+			_, err := exec.LookPath(name)
+			return err == nil, nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"exits": exits,
+			"lines": lineCount,
+		},
+	})
+}
+
+// exits CODE ARGS…: hearsight ARGS ends with the exit code CODE.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE hearsight ARGS...")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	code := 0
+	if e, ok := err.(interface{ ExitCode() int }); ok {
+		code = e.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v: %v", args[1:], err)
+	}
+	if got := fmt.Sprint(code); got != args[0] {
+		ts.Fatalf("%v: exit code %s, want %s", args[1:], got, args[0])
+	}
+}
+
+// lines N FILE: FILE has N lines.
+func lineCount(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 {
+		ts.Fatalf("usage: [!] lines N FILE")
+	}
+	text := ts.ReadFile(args[1])
+	if got := fmt.Sprint(strings.Count(text, "\n")); (got == args[0]) == neg {
+		ts.Fatalf("%s has %s lines, want %s (negated: %v):\n%s", args[1], got, args[0], neg, text)
+	}
+}
