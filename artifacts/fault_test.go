@@ -116,7 +116,7 @@ func TestEveryOperationFails(t *testing.T) {
 	t.Logf("%d operations", count.Count())
 	stride := 1
 	if testing.Short() {
-		stride = 13
+		stride = 19
 	}
 	for _, fault := range faultfs.Faults {
 		t.Run(fault.String(), func(t *testing.T) {

@@ -337,6 +337,10 @@ func TestRefs(t *testing.T) {
 	if err := s.Unpin(ctx, name); !errors.Is(err, ErrNotFound) {
 		t.Errorf("Unpin twice = %v", err)
 	}
+}
+
+func TestPartialAndRuns(t *testing.T) {
+	s := open(t, t.TempDir(), Options{})
 	for range 2 { // a dropped folder can be made again
 		dir, err := s.Partial(KeyOf("a"))
 		if err != nil {

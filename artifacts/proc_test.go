@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -173,7 +174,7 @@ func TestRemovedLockGuardsNothing(t *testing.T) {
 func TestLockExcludes(t *testing.T) {
 	s := open(t, t.TempDir(), Options{})
 	var wg sync.WaitGroup
-	counter, inside := 0, 0
+	var counter, inside atomic.Int32 // the race detector does not know file locks
 	for range 8 {
 		wg.Go(func() {
 			for range 50 {
@@ -182,11 +183,11 @@ func TestLockExcludes(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				if inside++; inside != 1 {
+				if inside.Add(1) != 1 {
 					t.Error("two hold one lock")
 				}
-				counter++
-				inside--
+				counter.Add(1)
+				inside.Add(-1)
 				if err := l.Unlock(); err != nil {
 					t.Error(err)
 				}
@@ -194,8 +195,8 @@ func TestLockExcludes(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if counter != 400 {
-		t.Errorf("counted %d of 400", counter)
+	if counter.Load() != 400 {
+		t.Errorf("counted %d of 400", counter.Load())
 	}
 }
 

@@ -48,7 +48,8 @@ type record struct {
 const (
 	recordMagic = "HSC1"
 	recordSize  = 120
-	flushEvery  = 512 // records kept in memory before they are written down
+	flushEvery  = 512      // records kept in memory before they are written down
+	statSlack   = 64 << 10 // bytes of replaced records that are not worth writing the file anew
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -204,7 +205,7 @@ func (c *statcache) write() error {
 		b = c.records[k].append(b)
 	}
 	info, err := os.Stat(c.path())
-	if err == nil && !c.damaged && info.Size()%recordSize == 0 && info.Size() < int64(4*len(c.records)*recordSize)+1<<20 {
+	if err == nil && !c.damaged && info.Size()%recordSize == 0 && info.Size() < int64(4*len(c.records)*recordSize)+statSlack {
 		return c.appendFile(b)
 	}
 	return c.rewrite(func(record) bool { return true })

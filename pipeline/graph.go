@@ -158,7 +158,8 @@ func reach(n int, from []int, next [][]int) []bool {
 // A Selection says which stages a run is about. Names are those of instances
 // ("features@vgg16") or of stages, which stand for all their instances.
 type Selection struct {
-	// Targets are the stages wanted, with all they need. None: every stage.
+	// Targets are the stages wanted, with all they need. None: those of From
+	// and all that comes after them; every stage if From is empty too.
 	Targets []string
 	// Only are stages to run with nothing else: their inputs must be there.
 	// It takes the place of Targets.
@@ -187,8 +188,17 @@ func (e *Engine) selectStages(sel Selection) (m marks, err error) {
 	if err != nil {
 		return m, err
 	}
-	if len(only) > 0 {
+	after := reach(n, from, g.users)
+	switch {
+	case len(only) > 0:
 		targets = only
+	case len(targets) == 0 && len(from) > 0: // then it is about these and what follows them
+		targets = slices.Clone(force)
+		for i, f := range after {
+			if f {
+				targets = append(targets, i)
+			}
+		}
 	}
 	if len(targets) == 0 {
 		for i := range n {
@@ -200,7 +210,7 @@ func (e *Engine) selectStages(sel Selection) (m marks, err error) {
 	for _, i := range only {
 		m.only[i] = true
 	}
-	m.forced = reach(n, from, g.users)
+	m.forced = slices.Clone(after)
 	for _, i := range force {
 		m.forced[i] = true
 	}

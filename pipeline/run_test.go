@@ -177,6 +177,13 @@ func TestSelections(t *testing.T) {
 	b.run(pipeline.Selection{Only: []string{"back"}, Force: []string{"back"}})
 	b.want(backs...)
 
+	// --from without a target is not about stages beside its own.
+	b.p.Stages = append(b.p.Stages, spec.Stage{Name: "beside", Base: "beside", Kind: "join", Inputs: map[string][]string{"in": {"rows"}}})
+	b.run(pipeline.Selection{From: []string{"back"}})
+	b.want(append([]string{"all"}, backs...)...)
+	b.run(pipeline.Selection{From: []string{"back"}, Targets: []string{"back", "beside"}})
+	b.want(append([]string{"beside"}, backs...)...)
+
 	// Names that are not there, and contradictions.
 	var unknown *pipeline.UnknownStageError
 	for _, sel := range []pipeline.Selection{{Targets: []string{"x"}}, {Only: []string{"x"}}, {From: []string{"x"}}, {Force: []string{"x"}}} {
@@ -501,6 +508,32 @@ func TestCancelAndResume(t *testing.T) {
 	}
 	if got, want := digests(res), b.cold(); got != want {
 		t.Errorf("digests\n%swant\n%s", got, want)
+	}
+}
+
+// TestItemsThatFailBecauseOfCancelAreNotRejected has an item that takes being
+// cancelled for a fault of its own.
+func TestItemsThatFailBecauseOfCancelAreNotRejected(t *testing.T) {
+	b := newBench(t, 6)
+	ctx, cancel := context.WithCancel(context.Background())
+	b.hook = func(_ context.Context, what string) error {
+		if what == "upper i002" {
+			cancel()
+			return stage.Reject("the tool was killed")
+		}
+		return nil
+	}
+	e := b.engine()
+	p, err := e.Plan(ctx, everything)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Run(ctx, p, local.New(local.Options{CPUs: 1})); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	b.hook = nil
+	if m := b.run(everything).Stage("up").Artifact.Manifest; m.Rejected != 0 {
+		t.Errorf("%d rejected", m.Rejected)
 	}
 }
 

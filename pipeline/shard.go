@@ -34,10 +34,10 @@ func (t *itemRun) runShard(ctx context.Context, s *shard, wait bool) (art *artif
 		}
 		defer func() { err = errors.Join(err, lock.Unlock()) }()
 	}
-	if art := t.findShard(s); art != nil {
-		return art, t.setOrigin(s, art)
-	}
 	partial := artifacts.KeyOf(s.origin)
+	if art := t.findShard(s); art != nil {
+		return art, errors.Join(t.setOrigin(s, art), t.r.e.store.DropPartial(partial))
+	}
 	if t.n.Forced {
 		if err := t.r.e.store.DropPartial(partial); err != nil {
 			return nil, err

@@ -26,7 +26,11 @@ func (r *run) runWhole(ctx context.Context, a *Action, in map[string][]*artifact
 	}
 	defer lock.Unlock()
 	if !a.Forced { // somebody may have made it while we waited
-		if art, _, err := r.e.find(a); err != nil || art != nil {
+		art, _, err := r.e.find(a)
+		if err == nil && art != nil {
+			err = r.e.store.DropPartial(a.Key) // its maker may have been killed just before
+		}
+		if err != nil || art != nil {
 			return art, err
 		}
 	} else if err := r.e.store.DropPartial(a.Key); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/hearsight/hearsight/pipeline"
@@ -99,7 +100,33 @@ func (a *app) run(ctx context.Context, sel pipeline.Selection, f runFlags) (err 
 	if err != nil && ctx.Err() != nil {
 		return errors.New("interrupted: `hearsight run` goes on where this stopped")
 	}
-	return err
+	return told(res, err)
+}
+
+// A toldError is a failure that the view has shown in full: what is left to say
+// is which stages.
+type toldError struct {
+	error
+	stages []string
+}
+
+func (t *toldError) Error() string { return "failed: " + strings.Join(t.stages, ", ") }
+func (t *toldError) Unwrap() error { return t.error }
+
+func told(res *pipeline.Result, err error) error {
+	if res == nil || err == nil {
+		return err
+	}
+	t := &toldError{error: err}
+	for _, s := range res.Stages {
+		if s.State == pipeline.StageFailed {
+			t.stages = append(t.stages, s.Stage)
+		}
+	}
+	if t.stages == nil {
+		return err
+	}
+	return t
 }
 
 // followers fills in the targets of --force without targets: the stages forced

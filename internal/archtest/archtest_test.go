@@ -22,6 +22,7 @@ var rules = [][]string{
 	{"artifacts", "internal/atomicfile"},
 
 	{"internal/atomicfile"},
+	{"internal/atomicfile/faultfs", "internal/atomicfile"},
 	{"internal/sharedtest"},
 	{"internal/archtest"},
 	{"internal/npy"},
@@ -39,7 +40,7 @@ var rules = [][]string{
 	{"internal/vision"},
 	{"internal/plot"},
 	{"internal/scene", "internal/vision"},
-	{"internal/*", "internal/*"},
+	{"internal/*", "internal/*", "internal/*/*"},
 
 	{"stages/stage", "artifacts", "spec"},
 	{"stages/stage/stagetest", "stages/stage", "artifacts", "spec"},

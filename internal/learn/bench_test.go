@@ -2,16 +2,40 @@ package learn
 
 import (
 	"context"
+	"crypto/sha256"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/hearsight/hearsight/internal/model"
 	"github.com/hearsight/hearsight/internal/nn"
 )
 
-// benchmarkStep times steps of training on noise: clips of the given frames,
-// pictures as the model takes them.
+// benchmarkStep times steps of training on noise.
 func benchmarkStep(b *testing.B, spec model.Spec, s Settings, frames func(i int) int) {
+	s.Steps = 1 << 40
+	run, err := newRun(spec, noiseData(spec, frames), s, Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for range 16 { // see every length once
+		if err := run.step(context.Background()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := run.step(context.Background()); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(run.ws.Bytes())/1e6, "MB-workspace")
+}
+
+// noiseData is 64 pairs of noise in the shapes of spec.
+func noiseData(spec model.Spec, frames func(i int) int) Data {
 	const n = 64
 	r := rand.New(rand.NewPCG(1, 2))
 	var d Data
@@ -40,26 +64,10 @@ func benchmarkStep(b *testing.B, spec model.Spec, s Settings, frames func(i int)
 		d.Train = append(d.Train, Pair{ID: string(rune('a' + i)), Photo: string(rune('a' + i)), Clip: i, Image: i})
 	}
 	d.Clips, d.Images = clips, images
-	s.Steps = 1 << 40
-	run, err := newRun(spec, d, s, Options{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	for range 16 { // see every length once
-		if err := run.step(context.Background()); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := run.step(context.Background()); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportMetric(float64(run.ws.Bytes())/1e6, "MB-workspace")
+	return d
 }
 
-func towers(b *testing.B, image string, o model.HeadOptions, audio string) (i, a model.Tower) {
+func towers(b testing.TB, image string, o model.HeadOptions, audio string) (i, a model.Tower) {
 	i, err := model.ImageTower(image, o)
 	if err != nil {
 		b.Fatal(err)
@@ -70,13 +78,60 @@ func towers(b *testing.B, image string, o model.HeadOptions, audio string) (i, a
 	return i, a
 }
 
+func conv5Spec(b testing.TB) model.Spec {
+	spec := model.Spec{Height: 14, Width: 14, Frames: 1024, Length: model.LengthFixed, Similarity: nn.MISA, Scale: 1, Init: model.InitPyTorch}
+	spec.Image, spec.Audio = towers(b, "head", model.HeadOptions{In: 512}, "conv5")
+	return spec
+}
+
+// TestConv5SameBytes does two steps of the real model on one CPU and on more.
+func TestConv5SameBytes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	spec, s := conv5Spec(t), Paper()
+	s.Steps = 2
+	data := noiseData(spec, func(i int) int { return 300 + 5*i })
+	var want [sha256.Size]byte
+	for _, n := range []int{1, 4} {
+		runtime.GOMAXPROCS(n)
+		dir := t.TempDir()
+		if _, err := Train(context.Background(), spec, data, s, Options{Dir: dir}); err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(filepath.Join(dir, checkpointName(2)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if sum := sha256.Sum256(b); n == 1 {
+			want = sum
+		} else if sum != want {
+			t.Errorf("GOMAXPROCS=%d gives another checkpoint than 1", n)
+		}
+	}
+}
+
+// BenchmarkCheckpoint is saving all of conv5's state, 248 MB.
+func BenchmarkCheckpoint(b *testing.B) {
+	s := Paper()
+	s.Steps = 1
+	run, err := newRun(conv5Spec(b), noiseData(conv5Spec(b), func(int) int { return 100 }), s, Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	dir := b.TempDir()
+	for b.Loop() {
+		if err := run.cp.save(dir); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // BenchmarkStepConv5 is a step of the paper: batch 4, 1,024 frames, VGG16's
 // features.
 func BenchmarkStepConv5(b *testing.B) {
-	spec := model.Spec{Height: 14, Width: 14, Frames: 1024, Length: model.LengthFixed, Similarity: nn.MISA, Scale: 1, Init: model.InitPyTorch}
-	spec.Image, spec.Audio = towers(b, "head", model.HeadOptions{In: 512}, "conv5")
-	s := Paper()
-	benchmarkStep(b, spec, s, func(i int) int { return 300 + 5*i })
+	benchmarkStep(b, conv5Spec(b), Paper(), func(i int) int { return 300 + 5*i })
 }
 
 // BenchmarkStepScenes is a step of the demo: batch 16, 64x64 pictures, clips of

@@ -92,7 +92,7 @@ func Load(config, weights []byte) (*Model[float32], error) {
 		return nil, fmt.Errorf("load model: %w", err)
 	}
 	// The tensors exist, so a model no larger than they are may be made.
-	if n := sizeOf(c.Image) + sizeOf(c.Audio); int64(n) > int64(len(weights)) {
+	if n := sizeOf(c.Image) + sizeOf(c.Audio); 2*int64(n) > int64(len(weights)) { // float16 at the least
 		return nil, fmt.Errorf("load model: %d parameters in %d bytes of weights", n, len(weights))
 	}
 	m, err := blank[float32](c.Spec)

@@ -224,6 +224,30 @@ func chainGolden[T Float](t *testing.T, tol float64) {
 	near(t, "gA", gradOf(t, m, 1), permuted(a["gA"], 0, 2, 1).F64, tol)
 }
 
+// TestSimilarityTies: of equal maxima the first place, or frame, gets all of the
+// gradient.
+func TestSimilarityTies(t *testing.T) {
+	for kind, c := range map[string]struct{ images, audio []float32 }{
+		MISA: {[]float32{0, 0, 2, 0, 0, 2}, []float32{1, 1, 1, 1}}, // places 1 and 2 both give 2
+		SIMA: {[]float32{1, 1, 1, 1, 1, 1}, []float32{1, 0, 1, 0}},
+	} {
+		g := NewGraph(NewWorkspace[float32](), true)
+		images, audio := NewParam[float32]("I", 1, 3, 2), NewParam[float32]("A", 1, 2, 2)
+		copy(images.W, c.images)
+		copy(audio.W, c.audio)
+		frames := g.Input("frames", 1)
+		s := g.Similarity(kind, g.Param(images), g.Param(audio), frames, 1)
+		m := compiled(t, g, weighted(g, s, []float32{1}))
+		m.Data(frames)[0] = 2
+		mustRun(t, m)
+		if kind == MISA {
+			near(t, "image gradient", gradOf(t, m, 0), []float64{0, 0, 1, 1, 0, 0}, 1e-6)
+		} else {
+			near(t, "audio gradient", gradOf(t, m, 1), []float64{1, 1, 0, 0}, 1e-6)
+		}
+	}
+}
+
 // TestCollapsed: a network whose embeddings are all equal has a loss of exactly
 // twice the margin, whatever the batch.
 func TestCollapsed(t *testing.T) {

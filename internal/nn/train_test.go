@@ -16,7 +16,6 @@ import (
 type tinyCNN[T Float] struct {
 	params map[string]*Param[T]
 	stats  *Stats[T]
-	order  []string
 }
 
 var tinyNames = []string{

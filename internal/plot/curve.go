@@ -61,13 +61,18 @@ func newCurves(series []Series) ([]*curve, error) {
 		for _, run := range runs {
 			points += len(run)
 		}
+		marked := points <= sparsePoints
+		lineWidth := vg.Length(1.25 * pt) // thin, for a dense curve is a band
+		if marked {
+			lineWidth = 1.75 * pt
+		}
 		curves[i] = &curve{
 			name:   s.Name,
 			runs:   runs,
-			marked: points <= sparsePoints,
+			marked: marked,
 			style: draw.LineStyle{
 				Color:  palette[i%len(palette)],
-				Width:  1.75 * pt,
+				Width:  lineWidth,
 				Dashes: dashes[i/len(palette)%len(dashes)],
 			},
 		}

@@ -122,8 +122,18 @@ func newPlot(c Chart, width, height int) *plot.Plot {
 	grid := plotter.NewGrid()
 	grid.Vertical = draw.LineStyle{Color: gridColor, Width: pt}
 	grid.Horizontal = grid.Vertical
-	p.Add(grid)
+	p.Add(grid, frame(p.X.LineStyle))
 	return p
+}
+
+// frame draws the two axis lines again, over the grid line that lies on each
+// when an axis starts at a tick: gonum draws all plotters after the axes.
+type frame draw.LineStyle
+
+// Plot implements plot.Plotter.
+func (f frame) Plot(c draw.Canvas, _ *plot.Plot) {
+	corner := c.Min
+	c.StrokeLines(draw.LineStyle(f), []vg.Point{{X: corner.X, Y: c.Max.Y}, corner, {X: c.Max.X, Y: corner.Y}})
 }
 
 // drawLegend puts the series' names in a column at the right edge of page and
@@ -147,7 +157,9 @@ func drawLegend(page draw.Canvas, curves []*curve) draw.Canvas {
 		}
 		legend.Add(clean(curve.name, runes), curve)
 	}
-	width := min(legend.Rectangle(page).Size().X, widest)
+	// A seventh of air: where none of the three fonts is there, its stand-in
+	// may be wider (DejaVu Sans is, by that much).
+	width := min(legend.Rectangle(page).Size().X*8/7, widest)
 	legend.Draw(draw.Crop(page, page.Rectangle.Size().X-width, 0, 0, 0))
 	return draw.Crop(page, 0, -width-16*pt, 0, 0)
 }
