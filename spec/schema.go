@@ -159,7 +159,6 @@ func kindSchema(k Kind) (*jsonschema.Schema, error) {
 	}
 	if !k.Items {
 		out.Properties.Set("shards", jsonschema.FalseSchema)
-		out.Properties.Set("max_rejects", jsonschema.FalseSchema)
 	}
 	return out, nil
 }

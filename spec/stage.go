@@ -176,12 +176,9 @@ func (c *checker) readStage(f field) *rawStage {
 	if n.get("kind") == nil {
 		c.report(f.key.at, "", "stage %s has no kind", shortened(s.name))
 	}
-	if s.kind != nil && !s.kind.Items {
-		for _, key := range []string{"shards", "max_rejects"} {
-			if v := n.get(key); v != nil {
-				c.report(v.at, "", "%s has no meaning for kind %s, which does not work item by item", key, s.kind.Name)
-			}
-		}
+	// Any kind may set items aside, so max_rejects has a meaning for all.
+	if v := n.get("shards"); v != nil && s.kind != nil && !s.kind.Items {
+		c.report(v.at, "", "shards has no meaning for kind %s, which does not work item by item", s.kind.Name)
 	}
 	return s
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -35,25 +36,29 @@ func (a *app) verifyCommand() *cobra.Command {
 				return err
 			}
 			if a.json {
-				if err := a.printJSON(found); err != nil {
-					return err
-				}
+				err = a.printJSON(found)
+			} else if len(found) == 0 {
+				fmt.Fprintln(a.stdout, "nothing is damaged")
 			}
-			return verdict(len(found), repair)
+			return errors.Join(err, verdict(found))
 		},
 	}
 	c.Flags().BoolVar(&repair, "repair", false, "drop what is damaged")
 	return c
 }
 
-func verdict(damaged int, repair bool) error {
-	switch {
-	case damaged == 0:
-		return nil
-	case repair:
+// verdict is an error if something damaged is still there.
+func verdict(found []artifacts.Problem) error {
+	n := 0
+	for _, p := range found {
+		if !p.Repaired {
+			n++
+		}
+	}
+	if n == 0 {
 		return nil
 	}
-	return fmt.Errorf("%d damaged: `hearsight verify --repair` drops them, the next run makes them again", damaged)
+	return fmt.Errorf("%d damaged: `hearsight verify --repair` drops what it can, the next run makes it again", n)
 }
 
 func (a *app) pinCommand() *cobra.Command {
@@ -130,19 +135,11 @@ func (a *app) gcCommand() *cobra.Command {
 		Example: "  hearsight gc            what would go\n  hearsight gc --force    remove it",
 		RunE: func(c *cobra.Command, _ []string) error {
 			o.DryRun = !force
-			var roots []artifacts.Digest
-			err := a.planned(c.Context(), pipeline.Selection{}, func(p *pipeline.Plan, _ *artifacts.Store) error {
-				for _, x := range p.Actions {
-					if x.Artifact != nil {
-						roots = append(roots, x.Artifact.Digest)
-					}
-				}
-				return nil
-			})
+			roots, err := a.roots(c.Context())
 			if err != nil {
 				return err
 			}
-			return a.collect(c, roots, o)
+			return a.collect(c.Context(), roots, o)
 		},
 	}
 	c.Flags().BoolVar(&force, "force", false, "remove it")
@@ -150,20 +147,51 @@ func (a *app) gcCommand() *cobra.Command {
 	return c
 }
 
-func (a *app) collect(c *cobra.Command, roots []artifacts.Digest, o artifacts.GCOptions) (err error) {
+// roots are the results that the spec as it stands needs, and the shards that
+// they would be remade from.
+func (a *app) roots(ctx context.Context) (_ []artifacts.Digest, err error) {
+	e, _, s, err := a.engine(pipeline.Options{})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	plan, err := e.Plan(ctx, pipeline.Selection{})
+	if err != nil {
+		return nil, err
+	}
+	return e.Roots(plan), nil
+}
+
+// collectedJSON is what `gc --json` prints.
+type collectedJSON struct {
+	Removed     bool  `json:"removed"` // false: it would be
+	Objects     int   `json:"objects"`
+	Bytes       int64 `json:"bytes"`
+	KeptObjects int   `json:"kept_objects"`
+	KeptBytes   int64 `json:"kept_bytes"`
+	Results     int   `json:"results"`
+	Runs        int   `json:"runs"`
+}
+
+func (a *app) collect(ctx context.Context, roots []artifacts.Digest, o artifacts.GCOptions) (err error) {
 	s, err := a.openStore(false)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	r, err := s.GC(c.Context(), roots, o)
+	r, err := s.GC(ctx, roots, o)
 	if err != nil {
 		return err
 	}
 	if a.json {
-		return a.printJSON(r)
+		return a.printJSON(collectedJSON{!o.DryRun, r.Objects, r.Bytes, r.KeptObjects, r.KeptBytes, len(r.Actions), len(r.Runs)})
 	}
-	fmt.Fprintln(a.stdout, r)
+	word := "removed"
+	if o.DryRun {
+		word = "would go"
+	}
+	fmt.Fprintf(a.stdout, "%s: %d objects, %s, of %d results and shards; %d old runs\nkept: %d objects, %s\n",
+		word, r.Objects, bytesText(r.Bytes), len(r.Actions), len(r.Runs), r.KeptObjects, bytesText(r.KeptBytes))
 	if o.DryRun {
 		fmt.Fprintln(a.stdout, "nothing was removed: `hearsight gc --force` does")
 	}

@@ -125,7 +125,18 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		Example:       "  hearsight run -f demo.yaml           draw, speak, train, score and report\n  hearsight plan                       what `run` would do, and why\n  hearsight run scores@VGG16_5         one result of pipeline.yaml and all it needs\n  hearsight inspect mfcc               look at a stage's result\n  hearsight run --help                 more about one command",
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs, // RunE says better what is wrong with them
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return c.Help()
+			}
+			if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+				return usagef("there is no command %q (did you mean %q?)", args[0], near[0])
+			}
+			return usagef("there is no command %q: `hearsight --help` lists them", args[0])
+		},
 	}
+	root.SuggestionsMinimumDistance = 2
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {

@@ -121,7 +121,11 @@ func (a *app) why(ctx context.Context, target string) (err error) {
 	if a.json {
 		return a.printJSON(w)
 	}
-	fmt.Fprintf(a.stdout, "%s: %s: %s\n", target, w.State, w.Reason)
+	reason := w.Reason
+	if reason == "" {
+		reason = "up to date"
+	}
+	fmt.Fprintf(a.stdout, "%s: %s: %s\n", target, w.State, reason)
 	for _, changes := range [][]pipeline.Change{w.Changes, w.ItemChanges} {
 		for _, c := range changes {
 			fmt.Fprintf(a.stdout, "  %s\n    - %s\n    + %s\n", c.What, orNone(c.Old), orNone(c.New))

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hearsight/hearsight/artifacts"
 	"github.com/hearsight/hearsight/pipeline"
 	"github.com/hearsight/hearsight/pipeline/local"
 	"github.com/spf13/cobra"
@@ -83,7 +84,7 @@ func (a *app) run(ctx context.Context, sel pipeline.Selection, f runFlags) (err 
 	if err := known(p, sel); err != nil {
 		return err
 	}
-	if sel, err = followers(ctx, e, sel); err != nil {
+	if sel, err = followers(ctx, e, s, sel); err != nil {
 		return err
 	}
 	plan, err := e.Plan(ctx, sel)
@@ -130,9 +131,10 @@ func told(res *pipeline.Result, err error) error {
 }
 
 // followers fills in the targets of --force without targets: the stages forced
-// and, of those that come after them, the ones that are up to date now, so that
-// they are so again afterwards. What never ran is not begun by it.
-func followers(ctx context.Context, e *pipeline.Engine, sel pipeline.Selection) (pipeline.Selection, error) {
+// and, of those that come after them, the ones that had a result with nothing
+// but inputs to change: up to date now, or waiting for what runs before. What
+// never ran, or must run for another reason, is not begun by it.
+func followers(ctx context.Context, e *pipeline.Engine, s *artifacts.Store, sel pipeline.Selection) (pipeline.Selection, error) {
 	if len(sel.Force) == 0 || len(sel.Targets)+len(sel.Only)+len(sel.From) > 0 {
 		return sel, nil
 	}
@@ -140,19 +142,33 @@ func followers(ctx context.Context, e *pipeline.Engine, sel pipeline.Selection) 
 	if err != nil {
 		return sel, err
 	}
-	after := map[string]bool{}
+	after, ran := map[string]bool{}, everRan(s)
 	for _, a := range plan.Actions {
 		forced := slices.Contains(sel.Force, a.Stage.Name) || slices.Contains(sel.Force, a.Stage.Base)
 		for _, names := range a.Stage.Inputs {
 			forced = forced || slices.ContainsFunc(names, func(n string) bool { return after[n] })
 		}
 		after[a.Stage.Name] = forced
-		if forced && a.State == pipeline.Cached {
+		waits := a.State == pipeline.MustRun && a.Description == ""
+		if forced && (a.State == pipeline.Cached || waits && ran[a.Stage.Name]) {
 			sel.Targets = append(sel.Targets, a.Stage.Name)
 		}
 	}
 	sel.Targets = append(sel.Targets, sel.Force...)
 	return sel, nil
+}
+
+// everRan are the stages that a run, by its journal, made or found made.
+func everRan(s *artifacts.Store) map[string]bool {
+	ran := map[string]bool{}
+	for _, id := range s.Runs() {
+		for _, ev := range journalOf(s, id) {
+			if ev.Type == pipeline.StageFinished || ev.Type == pipeline.StageCached {
+				ran[ev.Stage] = true
+			}
+		}
+	}
+	return ran
 }
 
 // runID names a run by the time it began: sorted by name they are in order.

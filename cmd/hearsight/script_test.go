@@ -25,6 +25,7 @@ func TestMain(m *testing.M) {
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           filepath.Join("testdata", "script"),
+		Setup:         beside,
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 		Condition: func(cond string) (bool, error) {
 			name, ok := strings.CutPrefix(cond, "tool:")
@@ -35,8 +36,20 @@ func TestScript(t *testing.T) {
 			return err == nil, nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits,
-			"lines": lineCount,
+			"exits":  exits,
+			"lines":  lineCount,
+			"json":   jsonLines,
+			"items":  items,
+			"once":   once,
+			"tones":  tones,
+			"flip":   flip,
+			"fifo":   fifo,
+			"heard":  heard,
+			"silent": silent,
+			"begin":  begin,
+			"await":  await,
+			"signal": signalRun,
+			"ends":   ends,
 		},
 	})
 }

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/hearsight/hearsight/internal/learn"
@@ -95,7 +96,9 @@ func (d *Data) Close() error {
 // Frames returns clip i: frames x coefficients. It is safe for concurrent use.
 func (d *Data) Frames(i int) ([]float32, error) { return d.clips.get(i) }
 
-// Image returns photo i. It is safe for concurrent use.
+// Image returns photo i. Pixels are red, green, blue, whatever order the images
+// are kept in, so that a model sees what it has learnt from. It is safe for
+// concurrent use.
 func (d *Data) Image(i int) (learn.Image, error) { return d.images.get(i) }
 
 // Split returns the pairs of a split in the order of their captions' ids.
@@ -130,6 +133,9 @@ func join[P any](d *Data, pairs rows.Parts[P], clips, images map[string]int) err
 			d.group[c.ID] = c.Group
 		}
 	}
+	for _, p := range d.pairs {
+		slices.SortFunc(p, func(a, b learn.Pair) int { return strings.Compare(a.ID, b.ID) })
+	}
 	if len(d.pairs) == 0 {
 		return fmt.Errorf("none of %d captions has both a clip and a photo: are the inputs of one data set?", len(captions))
 	}
@@ -152,8 +158,12 @@ func openClips[P any](d *Data, mfcc rows.Parts[P]) (map[string]int, error) {
 	d.shape.Coeffs = int(first.NCoeffs)
 	d.clips = newColumn(len(refs), func(i int) ([]float32, error) {
 		r, err := set.Row(refs[i])
-		if err == nil && int(r.NCoeffs) != d.shape.Coeffs {
+		switch {
+		case err != nil:
+		case int(r.NCoeffs) != d.shape.Coeffs:
 			err = fmt.Errorf("%s has %d coefficients a frame, others have %d", r.ID, r.NCoeffs, d.shape.Coeffs)
+		case len(r.Features) != int(r.NFrames)*int(r.NCoeffs):
+			err = fmt.Errorf("%s has %d values in %d frames of %d", r.ID, len(r.Features), r.NFrames, r.NCoeffs)
 		}
 		return r.Features, err
 	})

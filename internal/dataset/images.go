@@ -7,6 +7,7 @@ import (
 	"github.com/hearsight/hearsight/internal/learn"
 	"github.com/hearsight/hearsight/internal/rows"
 	"github.com/hearsight/hearsight/internal/table"
+	"github.com/hearsight/hearsight/internal/vision"
 )
 
 // photo is a row of either table that a photo can come in.
@@ -31,6 +32,9 @@ func openImages[P any](d *Data, in Inputs[P]) (map[string]int, error) {
 	case in.Images != nil:
 		d.shape.Pixels = true
 		at, err := openPhotos(d, table.Images, in.Images, func(r table.Image) photo {
+			if r.Order == "bgr" {
+				r.Pixels = vision.SwapRB(r.Pixels)
+			}
 			return photo{r.ID, r.Height, r.Width, 3, learn.Image{Pixels: r.Pixels}}
 		})
 		if err != nil {

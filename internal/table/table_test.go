@@ -8,7 +8,6 @@ import (
 	"iter"
 	"math"
 	"reflect"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -280,38 +279,4 @@ func checkConcurrent[R any](t *testing.T, f Format[R], rows []R) {
 		})
 	}
 	wg.Wait()
-}
-
-// A part far larger than a row group streams through both ways.
-func TestStreamsInBoundedMemory(t *testing.T) {
-	const n, limit = 600, 90 << 20
-	var peak uint64
-	rowsOf := func(yield func(Clip, error) bool) {
-		audio := make([]byte, 200_000)
-		for i := range n {
-			if !yield(Clip{ID: id(i), Audio: audio}, nil) {
-				return
-			}
-			if i%50 == 0 {
-				peak = max(peak, live())
-			}
-		}
-	}
-	w := &counter{w: io.Discard}
-	if _, err := Clips.Write(w, rowsOf); err != nil {
-		t.Fatal(err)
-	}
-	if w.n < n*200_000 || w.n > n*202_000 {
-		t.Errorf("%d clips of 200 kB make %d bytes", n, w.n)
-	}
-	if peak > limit {
-		t.Errorf("writing %d MB held %d MB, want at most %d", w.n>>20, peak>>20, limit>>20)
-	}
-}
-
-func live() uint64 {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
 }

@@ -58,9 +58,7 @@ func TestNestedJobsDoNotLock(t *testing.T) {
 func TestPanicIsAnError(t *testing.T) {
 	e := New(Options{})
 	err := e.Do(context.Background(), pipeline.Job{Stage: "mfcc", CPUs: 1, Run: func(context.Context) error {
-		var m map[string]int
-		m["x"] = 1
-		return nil
+		panic("boo")
 	}})
 	var p *pipeline.PanicError
 	if !errors.As(err, &p) || p.Stage != "mfcc" || !strings.Contains(string(p.Stack), "TestPanicIsAnError") {

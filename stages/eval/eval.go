@@ -12,6 +12,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/hearsight/hearsight/artifacts"
 	"github.com/hearsight/hearsight/internal/dataset"
@@ -52,7 +53,13 @@ func (p Params) Check() []spec.ParamProblem {
 	if len(p.Sets) == 0 {
 		return []spec.ParamProblem{{Param: "sets", Message: "name at least one split"}}
 	}
-	return nil
+	var out []spec.ParamProblem
+	for i, name := range p.Sets {
+		if slices.Contains(p.Sets[:i], name) {
+			out = append(out, spec.ParamProblem{Param: "sets", Message: fmt.Sprintf("%q is named twice", name)})
+		}
+	}
+	return out
 }
 
 func run(ctx context.Context, t *stage.Task, p Params) error {

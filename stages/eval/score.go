@@ -14,6 +14,9 @@ import (
 
 // score scores every set that has pairs.
 func score(ctx context.Context, t *stage.Task, p Params, m *model.Model[float32], d *dataset.Data) ([]setScores, error) {
+	if err := fits(m, d.Shape()); err != nil {
+		return nil, err
+	}
 	scorer, err := learn.NewScorer(m)
 	if err != nil {
 		return nil, err
@@ -35,6 +38,22 @@ func score(ctx context.Context, t *stage.Task, p Params, m *model.Model[float32]
 		return nil, fmt.Errorf("no pairs with sound and photo in the sets %v: the splits are %v", p.Sets, d.Splits())
 	}
 	return out, nil
+}
+
+// fits says whether a model takes what the data look like. A model of 40
+// coefficients would take clips of 20 for others half as long.
+func fits(m *model.Model[float32], s dataset.Shape) error {
+	kind := map[bool]string{true: "images", false: "features"}
+	if wants := m.Pixels != nil; wants != s.Pixels {
+		return fmt.Errorf("the model starts from %s and is given %s", kind[wants], kind[s.Pixels])
+	}
+	if m.Height != s.Height || m.Width != s.Width || m.Image.In != s.Channels {
+		return fmt.Errorf("the model takes %s of %dx%dx%d and is given %dx%dx%d", kind[s.Pixels], m.Height, m.Width, m.Image.In, s.Height, s.Width, s.Channels)
+	}
+	if m.Audio.In != s.Coeffs {
+		return fmt.Errorf("the model takes frames of %d coefficients and is given %d", m.Audio.In, s.Coeffs)
+	}
+	return nil
 }
 
 // score fills in a set's similarities, metrics and ranks. Its candidates are the
@@ -85,8 +104,9 @@ func recall(m learn.Metrics) table.RecallMetrics {
 }
 
 // groups says, for sets whose captions come in groups of near-equals, how often
-// a clip scores its own photo above every other photo of its group; an equal
-// score counts half. nil where there are no groups of two photos or more.
+// a clip scores its own photo above every other photo of its group. Equals count
+// as they would in random order: half for one, a third for two. nil where there
+// are no groups of two photos or more.
 func (s *setScores) groups(d *dataset.Data, imageOf []int) *table.Share {
 	members := map[string][]int{}
 	for i, p := range s.pairs {
@@ -101,19 +121,21 @@ func (s *setScores) groups(d *dataset.Data, imageOf []int) *table.Share {
 			continue
 		}
 		n++
-		own, best := s.matrix.S[imageOf[j]*s.matrix.Clips+j], 1.0
+		own, greater, equal := s.matrix.S[imageOf[j]*s.matrix.Clips+j], 0, 0
 		for _, i := range group {
 			if i == imageOf[j] {
 				continue
 			}
 			switch other := s.matrix.S[i*s.matrix.Clips+j]; {
 			case other > own:
-				best = 0
+				greater++
 			case other == own:
-				best = min(best, .5)
+				equal++
 			}
 		}
-		right += best
+		if greater == 0 {
+			right += 1 / float64(1+equal)
+		}
 	}
 	if n == 0 {
 		return nil

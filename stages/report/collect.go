@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/hearsight/hearsight/artifacts"
 	"github.com/hearsight/hearsight/internal/model"
@@ -80,7 +81,8 @@ func readScores(art *artifacts.Artifact) (m table.Metrics, ranks []table.Rank, e
 func system(m table.Metrics, set table.SetMetrics, ranks []table.Rank) report.System {
 	s := report.System{Name: m.System, Set: set.Set, Note: m.Note, Pairs: set.Pairs, ToPhoto: recall(set.SpeechToImage), ToSpeech: recall(set.ImageToSpeech)}
 	if g := set.GroupRight; g != nil {
-		s.Note = fmt.Sprintf("of two photos that differ only in relation or size the right one scores higher for %.0f %% of queries (chance 50 %%; interval %.0f–%.0f %%)", 100*g.Value, 100*g.Low, 100*g.High)
+		right := fmt.Sprintf("of two photos that differ only in relation or size the right one scores higher for %.0f %% of queries (chance 50 %%; interval %.0f–%.0f %%)", 100*g.Value, 100*g.Low, 100*g.High)
+		s.Note = strings.TrimPrefix(s.Note+"; "+right, "; ")
 	}
 	for _, r := range ranks {
 		if r.Set != set.Set || r.Candidates == 0 {
@@ -155,6 +157,7 @@ func examples(ctx context.Context, s Sources, m table.Metrics, ranks []table.Ran
 // curves draws each model's loss and recall over its steps.
 func curves(models []*artifacts.Artifact) ([]report.Curve, error) {
 	var loss, recall []plot.Series
+	named := map[string]int{} // models of the same towers are numbered
 	for i, art := range models {
 		points, err := rows.All(table.Curve, art)
 		if err != nil {
@@ -163,6 +166,9 @@ func curves(models []*artifacts.Artifact) ([]report.Curve, error) {
 		name, err := modelName(art)
 		if err != nil {
 			return nil, fmt.Errorf("model %d: %w", i+1, err)
+		}
+		if named[name]++; named[name] > 1 {
+			name = fmt.Sprintf("%s (%d)", name, named[name])
 		}
 		l, r := plot.Series{Name: name}, plot.Series{Name: name}
 		for _, p := range points {

@@ -64,19 +64,12 @@ func (l *library) close() error {
 // q.Best are photos'.
 func (l *library) example(kind, system string, q table.Rank) (report.Example, error) {
 	e := report.Example{Kind: kind, System: system, Caption: l.captions[q.Query].Text, Rank: q.Rank, Score: q.Score, Best: q.BestScore}
-	for id, to := range map[string]*[]byte{q.Partner: &e.Photo, q.Best: &e.Found} {
-		ref, ok := l.photoAt[id]
-		if !ok {
-			return e, fmt.Errorf("there is no photo %q", id)
-		}
-		p, err := l.photos.Row(ref)
-		if err != nil {
-			return e, err
-		}
-		*to = p.Bytes
+	var err error
+	if e.Photo, err = l.photo(q.Partner); err != nil {
+		return e, err
 	}
-	if q.Partner == q.Best {
-		e.Found = e.Photo
+	if e.Found, err = l.photo(q.Best); err != nil {
+		return e, err
 	}
 	if ref, ok := l.clipAt[q.Query]; ok && l.clips != nil {
 		c, err := l.clips.Row(ref)
@@ -86,4 +79,13 @@ func (l *library) example(kind, system string, q table.Rank) (report.Example, er
 		e.Clip, e.Clipped = c.Audio, "audio/"+c.Format
 	}
 	return e, nil
+}
+
+func (l *library) photo(id string) ([]byte, error) {
+	ref, ok := l.photoAt[id]
+	if !ok {
+		return nil, fmt.Errorf("pairs hold no photo %q: are they those that were scored?", id)
+	}
+	p, err := l.photos.Row(ref)
+	return p.Bytes, err
 }

@@ -78,7 +78,24 @@ func (p Params) Check() []spec.ParamProblem {
 	if p.Warmup > 0 && p.Schedule != learn.ScheduleCosine {
 		out = append(out, spec.ParamProblem{Param: "warmup", Message: "the constant schedule has no warm-up: use schedule: cosine"})
 	}
-	return out
+	if p.Floor > 0 && p.Schedule != learn.ScheduleCosine {
+		out = append(out, spec.ParamProblem{Param: "floor", Message: "the constant schedule never falls: use schedule: cosine"})
+	}
+	return append(out, p.checkTowers()...)
+}
+
+// checkTowers finds towers whose outputs cannot be compared before anything
+// runs. It leaves what is not built to Prepare.
+func (p Params) checkTowers() []spec.ParamProblem {
+	image, err := model.ImageTower(p.Image, model.HeadOptions{In: 1})
+	if err != nil {
+		return nil
+	}
+	audio, err := model.AudioTower(p.Audio, 1)
+	if err != nil || image.Out() == audio.Out() {
+		return nil
+	}
+	return []spec.ParamProblem{{Param: "audio", Message: fmt.Sprintf("%s ends in %d channels and image: %s in %d: they cannot be compared", p.Audio, audio.Out(), p.Image, image.Out())}}
 }
 
 // Prepare implements stage.Preparer: a tower that is not built says so before

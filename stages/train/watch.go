@@ -83,10 +83,13 @@ func (w *watcher) progress(p learn.Progress) {
 	if err == nil {
 		_, err = w.lines.Write(append(text, '\n'))
 	}
-	w.err = errors.Join(w.err, err, w.board.Scalars(p.Step,
+	board := w.board.Scalars(p.Step,
 		learn.Scalar{Tag: "loss", Value: p.Loss}, learn.Scalar{Tag: "learning_rate", Value: p.LearningRate},
 		learn.Scalar{Tag: "validation/P@1", Value: p.P1}, learn.Scalar{Tag: "validation/P@5", Value: p.P5}, learn.Scalar{Tag: "validation/P@10", Value: p.P10},
-		learn.Scalar{Tag: "pairs_per_second", Value: known(p.PairsPerSecond)}))
+		learn.Scalar{Tag: "pairs_per_second", Value: known(p.PairsPerSecond)})
+	if w.err == nil {
+		w.err = errors.Join(err, board)
+	}
 }
 
 // known is NaN, which is shown nowhere, for a figure that is not known yet.
