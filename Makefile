@@ -1,5 +1,5 @@
 # Each target is one line; longer logic sits in scripts/.
-.PHONY: build setup demo test test-more lint unit race purego generate cross fuzz readers clean
+.PHONY: build setup demo test test-more lint unit race purego generate cross fuzz readers crash clean
 
 export CGO_ENABLED = 0
 GO ?= go
@@ -29,5 +29,7 @@ cross: ; @scripts/cross.sh
 fuzz: ; @scripts/fuzz.sh $${FUZZTIME:-10s}
 
 readers: ; @scripts/readers.sh
+
+crash: build ; @scripts/crash.sh
 
 clean: ; rm -rf bin .hearsight demo

@@ -51,7 +51,7 @@ var rules = [][]string{
 	{"pipeline/*", "pipeline", "spec", "artifacts", "stages/stage", "internal/atomicfile", "internal/tool"},
 
 	{"cmd/*", "spec", "artifacts", "artifacts/*", "pipeline", "pipeline/*", "stages", "stages/*", "internal/*"},
-	{"scripts/*", "internal/*"},
+	{"scripts/*", "pipeline", "internal/*"},
 }
 
 // testOnly are packages that nothing but tests may import.

@@ -54,23 +54,36 @@ func reportParquet(in *input, r *Report) error {
 	for i := range rows {
 		rows[i] = map[string]any{}
 	}
-	for i, path := range f.Schema().Columns() {
-		leaf, ok := f.Schema().Lookup(path...)
-		if !ok {
-			return fmt.Errorf("column %s is not in the schema", strings.Join(path, "."))
-		}
-		c := &leafScan{in: in, group: f.RowGroups(), column: i, name: columnName(path), rows: rows, skip: int64(max(id, 0))}
+	paths := f.Schema().Columns()
+	r.Fields = make([]Field, len(paths))
+	for _, i := range listsLast(f.Schema()) {
+		leaf, _ := f.Schema().Lookup(paths[i]...)
+		c := &leafScan{in: in, group: f.RowGroups(), column: i, name: columnName(paths[i]), rows: rows, skip: int64(max(id, 0))}
 		if err := c.run(); err != nil {
 			return fmt.Errorf("column %s: %w", c.name, err)
 		}
 		unit, _ := f.Lookup("hearsight.unit." + c.name)
-		r.Fields = append(r.Fields, Field{Name: c.name, Type: leafType(leaf), Unit: unit, Stats: c.tally.stats()})
+		r.Fields[i] = Field{Name: c.name, Type: leafType(leaf), Unit: unit, Stats: c.tally.stats()}
 		if c.stopped {
 			r.warn("statistics of %s cover the first %d of %d rows", c.name, c.seen, r.Rows)
 		}
 	}
 	r.Sample = rows
 	return drawRow(in, r)
+}
+
+// listsLast orders the columns so that the long ones cannot use up the time of
+// the short.
+func listsLast(s *parquet.Schema) []int {
+	var short, long []int
+	for i, path := range s.Columns() {
+		if leaf, ok := s.Lookup(path...); ok && leaf.MaxRepetitionLevel > 0 {
+			long = append(long, i)
+		} else {
+			short = append(short, i)
+		}
+	}
+	return append(short, long...)
 }
 
 // checkRowGroups compares counts that must agree.
@@ -98,6 +111,9 @@ func columnName(path []string) string {
 
 func leafType(l parquet.LeafColumn) string {
 	t := strings.ToLower(l.Node.Type().String())
+	if plain, ok := map[string]string{"int(32,true)": "int32", "int(64,true)": "int64", "byte_array": "binary"}[t]; ok {
+		t = plain
+	}
 	switch {
 	case l.MaxRepetitionLevel > 0:
 		return "list<" + t + ">"

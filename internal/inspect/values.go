@@ -1,11 +1,13 @@
 package inspect
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/parquet-go/parquet-go"
@@ -45,8 +47,10 @@ func (l *longList) String() string {
 // MarshalJSON gives the summary as text.
 func (l *longList) MarshalJSON() ([]byte, error) { return json.Marshal(l.String()) }
 
+// textOrBytes shows b as text if it reads as text, whatever its column says.
 func textOrBytes(b []byte) any {
-	if utf8.Valid(b) && !strings.ContainsRune(string(b), 0) {
+	odd := func(r rune) bool { return !unicode.IsPrint(r) && r != '\n' && r != '\t' }
+	if utf8.Valid(b) && bytes.IndexFunc(b, odd) < 0 {
 		return cell(string(b))
 	}
 	return cell(b)
