@@ -20,7 +20,7 @@ unit: ; $(GO) test ./...
 
 race: ; @scripts/race.sh
 
-purego: ; $(GO) test -tags purego -short ./internal/kernel ./internal/nn
+purego: ; $(GO) test -tags purego -short ./internal/kernel/... ./internal/nn
 
 generate: ; @scripts/check-generated.sh
 

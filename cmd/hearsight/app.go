@@ -73,6 +73,9 @@ func (a *app) spec() (*spec.Pipeline, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, usagef("there is no spec %s: name one with -f, or make one with `hearsight init`", a.file)
 	}
+	if err != nil && !errors.As(err, new(spec.Problems)) {
+		return nil, usageError{err} // a folder, a file that may not be read
+	}
 	return p, err
 }
 
@@ -163,6 +166,7 @@ func result(plan *pipeline.Plan, name string) (*artifacts.Artifact, error) {
 func (a *app) printJSON(v any) error {
 	enc := json.NewEncoder(a.stdout)
 	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false) // people read it too: "13 -> 12"
 	return enc.Encode(v)
 }
 

@@ -70,6 +70,7 @@ func exitCode(ctx context.Context, err error) int {
 	var problems spec.Problems
 	var usage usageError
 	var blocked *pipeline.BlockedError
+	var selection *pipeline.SelectionError
 	var limit *pipeline.RejectLimitError
 	switch {
 	case err == nil:
@@ -78,7 +79,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitCancelled
 	case errors.Is(context.Cause(ctx), errStopped):
 		return exitInterrupted
-	case errors.As(err, &problems), errors.As(err, &usage), errors.As(err, &blocked):
+	case errors.As(err, &problems), errors.As(err, &usage), errors.As(err, &blocked), errors.As(err, &selection):
 		return exitUsage
 	case errors.As(err, &limit):
 		return exitRejected

@@ -31,7 +31,7 @@ import (
 // patience is how long whatever a script waits for may take.
 const patience = 30 * time.Second
 
-// a started is the run that a script began.
+// A started is the run that a script began.
 type started struct {
 	cmd   *exec.Cmd
 	out   *os.File
@@ -41,13 +41,8 @@ type started struct {
 	pipe  *os.File
 }
 
+// startedKey is where a script keeps its *started.
 type startedKey struct{}
-
-// beside keeps a script's *started.
-func beside(env *testscript.Env) error {
-	env.Values[startedKey{}] = &started{}
-	return nil
-}
 
 func runOf(ts *testscript.TestScript) *started { return ts.Value(startedKey{}).(*started) }
 

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           filepath.Join("testdata", "script"),
-		Setup:         beside,
+		Setup:         setup,
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 		Condition: func(cond string) (bool, error) {
 			name, ok := strings.CutPrefix(cond, "tool:")
@@ -52,6 +52,20 @@ func TestScript(t *testing.T) {
 			"ends":   ends,
 		},
 	})
+}
+
+// setup gives scripts the folder of hearsight and the path of espeak-ng, for
+// those that want a PATH with nothing else.
+func setup(env *testscript.Env) error {
+	env.Values[startedKey{}] = &started{}
+	program, err := exec.LookPath("hearsight")
+	if err != nil {
+		return err
+	}
+	espeak, _ := exec.LookPath("espeak-ng") // empty: the scripts skip
+	env.Setenv("HEARSIGHT", filepath.Dir(program))
+	env.Setenv("ESPEAK", espeak)
+	return nil
 }
 
 // exits CODE ARGS…: hearsight ARGS ends with the exit code CODE.

@@ -132,10 +132,11 @@ func why(ctx context.Context, err error, stderr string) string {
 			return "damaged: its decoder died of " + line
 		}
 	}
-	if strings.Contains(err.Error(), "CPU time limit") {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.UserTime()+exit.SystemTime() > (cpuLimitSec*time.Second)*9/10 {
 		return "took too long to read"
 	}
-	return "damaged: its decoder died of " + err.Error()
+	return "its decoder died of " + err.Error()
 }
 
 // limited keeps the first bytes written to it; beyond, it fails or drops.

@@ -14,9 +14,10 @@ func limitMemory(bytes uint64) {
 	_ = unix.Setrlimit(unix.RLIMIT_DATA, &unix.Rlimit{Cur: bytes, Max: bytes})
 }
 
-// limitCPU limits the processor time of the process, in seconds; SIGXCPU ends it.
+// limitCPU limits the processor time of the process, in seconds. At the hard
+// limit the kernel kills it; SIGXCPU, sent at the soft one, Go ignores.
 func limitCPU(seconds uint64) {
-	_ = unix.Setrlimit(unix.RLIMIT_CPU, &unix.Rlimit{Cur: seconds, Max: seconds + 1})
+	_ = unix.Setrlimit(unix.RLIMIT_CPU, &unix.Rlimit{Cur: seconds, Max: seconds})
 }
 
 // dieWithParent keeps a child from outliving a parent that is killed.

@@ -25,6 +25,10 @@ func TestMain(m *testing.M) {
 	if IsChild(os.Args) {
 		os.Exit(Child(os.Args))
 	}
+	if len(os.Args) == 3 && os.Args[1] == "misbehave" {
+		misbehave(os.Args[2])
+		os.Exit(0)
+	}
 	os.Exit(m.Run())
 }
 

@@ -140,8 +140,8 @@ func Bytes[P any](a Parts[P], schema string) ([]byte, error) {
 	return b, errors.Join(err, f.Close())
 }
 
-// Each calls use with every row of format f, in List's order, and returns how
-// many there were. It holds one row at a time.
+// Each calls use with every row of format f, in List's order, until it returns
+// an error, and says for how many it returned none. It holds one row at a time.
 func Each[R, P any](f table.Format[R], a Parts[P], use func(R) error) (n int, err error) {
 	for _, p := range a.Parts(f.Schema()) {
 		file, r, err := open(f, a, p)
@@ -152,6 +152,8 @@ func Each[R, P any](f table.Format[R], a Parts[P], use func(R) error) (n int, er
 			var row R
 			if row, err = r.Row(i); err == nil {
 				err = use(row)
+			}
+			if err == nil {
 				n++
 			}
 		}

@@ -1,9 +1,11 @@
 package rows
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -112,5 +114,70 @@ func TestDamaged(t *testing.T) {
 	}
 	if _, err := All(table.Clips, folder{in[0], in[0] + ".none"}); err == nil {
 		t.Error("All of a missing part ended well")
+	}
+}
+
+// TestEach: every row once, part by part, until the caller has enough.
+func TestEach(t *testing.T) {
+	in := clips(t, 3, 5)
+	all, err := All(table.Clips, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var seen []string
+	n, err := Each(table.Clips, in, func(c table.Clip) error {
+		if table.SumBytes(c.Audio) != c.SHA256 {
+			t.Errorf("%s holds another's sound", c.ID)
+		}
+		seen = append(seen, c.ID)
+		return nil
+	})
+	if err != nil || n != len(all) || len(seen) != len(all) {
+		t.Fatalf("Each = %d, %v after %d rows; want %d", n, err, len(seen), len(all))
+	}
+	for i, c := range all {
+		if seen[i] != c.ID {
+			t.Errorf("row %d is %s, in All %s", i, seen[i], c.ID)
+		}
+	}
+	enough := errors.New("enough")
+	calls := 0
+	n, err = Each(table.Clips, in, func(table.Clip) error {
+		if calls++; calls == 7 {
+			return enough
+		}
+		return nil
+	})
+	if !errors.Is(err, enough) || n != 6 || calls != 7 {
+		t.Errorf("Each = %d, %v after %d calls; want 6 used before the error", n, err, calls)
+	}
+	if err := os.Truncate(in[2], 100); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := Each(table.Clips, in, func(table.Clip) error { return nil }); err == nil || n != 10 {
+		t.Errorf("Each over a damaged part = %d, %v; want 10 rows and an error", n, err)
+	}
+}
+
+func TestBytes(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "model.json")
+	if err := os.WriteFile(path, []byte("{}"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	schema := table.Clips.Schema()
+	if b, err := Bytes(folder{path}, schema); err != nil || string(b) != "{}" {
+		t.Errorf("Bytes = %q, %v", b, err)
+	}
+	for want, c := range map[string]struct {
+		in     folder
+		schema string
+	}{
+		"2 parts of schema " + schema + ", want 1": {folder{path, path}, schema},
+		"0 parts of schema other/1, want 1":        {folder{path}, "other/1"},
+		"no such file":                             {folder{path + ".none"}, schema},
+	} {
+		if _, err := Bytes(c.in, c.schema); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("Bytes = %v, want %q", err, want)
+		}
 	}
 }

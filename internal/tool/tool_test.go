@@ -147,6 +147,34 @@ func TestGrandchildHoldingThePipe(t *testing.T) {
 	waitDead(t, pidFile)
 }
 
+// TestFledGroup has a child leave the group with the pipe in its hand: it is
+// not waited for.
+func TestFledGroup(t *testing.T) {
+	if _, err := exec.LookPath("setsid"); err != nil {
+		t.Skip(err)
+	}
+	pidFile := filepath.Join(t.TempDir(), "pid")
+	script := "setsid sh -c 'echo $$ >" + pidFile + "; exec sleep 1000' & while ! [ -s " + pidFile + " ]; do :; done"
+	start := time.Now()
+	_, err := Run(context.Background(), sh(script))
+	var limit *LimitError
+	if !errors.As(err, &limit) || !strings.Contains(limit.Reason, "left a process behind") {
+		t.Errorf("got %v", err)
+	}
+	if d := time.Since(start); d > 10*time.Second {
+		t.Errorf("took %v", d)
+	}
+	b, err := os.ReadFile(pidFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	syscall.Kill(pid, syscall.SIGKILL)
+}
+
 func TestOutputLimits(t *testing.T) {
 	for _, redirect := range []string{"", ">&2"} {
 		c := sh("yes noise " + redirect)

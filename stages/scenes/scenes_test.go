@@ -175,7 +175,8 @@ func TestPicture(t *testing.T) {
 	}{
 		{"left", scene{"white", []object{{"large", "red", "square"}, {"small", "blue", "circle"}}, left}, map[[2]int]string{{17, 32}: "red", {47, 32}: "blue", {1, 1}: "white", {32, 62}: "white"}},
 		{"above", scene{"black", []object{{"large", "yellow", "diamond"}, {"large", "green", "cross"}}, above}, map[[2]int]string{{32, 17}: "yellow", {32, 47}: "green", {2, 61}: "black"}},
-		{"inside", scene{"gray", []object{{"small", "pink", "square"}, {"large", "purple", "ring"}}, inside}, map[[2]int]string{{32, 32}: "pink", {32, 2}: "gray"}},
+		{"inside", scene{"gray", []object{{"small", "pink", "square"}, {"large", "purple", "square"}}, inside}, map[[2]int]string{{32, 32}: "pink", {32, 21}: "purple", {32, 2}: "gray"}},
+		{"three below", scene{"white", []object{{"", "red", "circle"}, {"", "turquoise", "circle"}, {"", "blue", "square"}}, leftBelow}, map[[2]int]string{{17, 19}: "red", {47, 19}: "turquoise", {32, 48}: "blue", {62, 62}: "white"}},
 		{"three", scene{"brown", []object{{"", "red", "circle"}, {"", "turquoise", "circle"}, {"", "blue", "square"}}, leftAbove}, map[[2]int]string{{17, 45}: "red", {47, 45}: "turquoise", {32, 16}: "blue", {1, 62}: "brown"}},
 	} {
 		im := draw(c.scene, source{1, c.name, 0}.rand("draw"), 64)

@@ -255,6 +255,7 @@ func TestPlausible(t *testing.T) {
 		{"a dog", 30, false, false},
 		{strings.Repeat("12345 ", 100), 120, true, true},
 		{"...", .3, true, false},
+		{"...", .007, false, false},
 	} {
 		w, err := plausible(utterance{text: c.text, rate: 175}, c.seconds)
 		if _, rejected := stage.Rejected(err); rejected == c.ok || (len(w) > 0) != c.warn {

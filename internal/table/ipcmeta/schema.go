@@ -34,7 +34,7 @@ func (w *walker) all(t table, i int, visit func(table, int) error, depth int) er
 	if err != nil {
 		return err
 	}
-	if w.left -= len(offsets) / 4; false || depth > maxDepth {
+	if w.left -= len(offsets) / 4; w.left < 0 || depth > maxDepth {
 		return errors.New("arrow schema is too large or too deep")
 	}
 	base := int64(t.vectorStart(i))

@@ -1,0 +1,272 @@
+package features
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/x448/float16"
+
+	"github.com/hearsight/hearsight/artifacts"
+	"github.com/hearsight/hearsight/internal/model"
+	"github.com/hearsight/hearsight/internal/npy"
+	"github.com/hearsight/hearsight/internal/sharedtest"
+	"github.com/hearsight/hearsight/internal/table"
+	"github.com/hearsight/hearsight/internal/vision"
+	"github.com/hearsight/hearsight/stages/stage/stagetest"
+)
+
+// passing writes weights of VGG16 whose layers hand on the colours as they are,
+// the first layer's times gain: its features are known without computing any.
+func passing(t *testing.T, gain float32) string {
+	t.Helper()
+	type tensor struct {
+		DType   string   `json:"dtype"`
+		Shape   []int    `json:"shape"`
+		Offsets [2]int64 `json:"data_offsets"`
+	}
+	header := map[string]tensor{}
+	ones := map[int64]float32{}
+	at, in := int64(0), 3
+	layers := []int{0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28} // torchvision's numbers
+	for i, out := range []int{64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512} {
+		name := fmt.Sprintf("features.%d", layers[i])
+		size := int64(2 * out * in * 9)
+		header[name+".weight"] = tensor{"F16", []int{out, in, 3, 3}, [2]int64{at, at + size}}
+		for c := range 3 {
+			ones[at+int64(2*((c*in+c)*9+4))] = gain
+		}
+		at, gain = at+size, 1
+		header[name+".bias"] = tensor{"F16", []int{out}, [2]int64{at, at + int64(2*out)}}
+		at, in = at+int64(2*out), out
+	}
+	text, err := json.Marshal(header)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = append(text, bytes.Repeat([]byte(" "), (8-len(text)%8)%8)...)
+	path := filepath.Join(t.TempDir(), "vgg16.safetensors")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := int64(8 + len(text))
+	_, err = f.Write(append(binary.LittleEndian.AppendUint64(nil, uint64(len(text))), text...))
+	err = errors.Join(err, f.Truncate(start+at))
+	for where, v := range ones {
+		_, e := f.WriteAt(binary.LittleEndian.AppendUint16(nil, float16.Fromfloat32(v).Bits()), start+where)
+		err = errors.Join(err, e)
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+const side = 48
+
+// picture is some picture of 48x48, in blue, green, red.
+func picture(seed int) []uint8 {
+	out := make([]uint8, side*side*3)
+	for i := range out {
+		out[i] = uint8((i*i>>4)*seed + i*7)
+	}
+	return out
+}
+
+func imageRow(id, order string, h, w int, pixels []uint8) table.Image {
+	return table.Image{ID: id, SHA256: table.SumBytes(pixels), SourceSHA256: "source of " + id, Height: int32(h), Width: int32(w), Order: order, Pixels: pixels}
+}
+
+func images(t *testing.T, s *artifacts.Store, rows ...table.Image) map[string][]*artifacts.Artifact {
+	t.Helper()
+	return stagetest.In("images", stagetest.Artifact(t, s, "images", stagetest.Part("images-00.arrow", table.Images, rows...)))
+}
+
+// TestPassing: with weights that hand the colours on, features are the largest
+// value of each colour in blocks of 16x16, less the mean, or 0. They are the
+// same whichever order the colours are kept in.
+func TestPassing(t *testing.T) {
+	s := stagetest.Store(t)
+	weights := passing(t, 1)
+	ids := []string{"a", "b", "c", "d", "e"}
+	var bgr, rgb []table.Image
+	for i, id := range ids {
+		p := picture(i + 1)
+		bgr = append(bgr, imageRow(id, "bgr", side, side, p))
+		rgb = append(rgb, imageRow(id, "rgb", side, side, vision.SwapRB(p)))
+	}
+	o := stagetest.Options{Store: s, Inputs: images(t, s, bgr...), Params: map[string]any{"weights": weights}}
+	r := stagetest.MustRun(t, Kind, o)
+	got := stagetest.Rows(t, r.Artifact, table.FeatureMaps("", ""))
+	if len(got) != len(ids) {
+		t.Fatalf("%d rows, want %d", len(got), len(ids))
+	}
+	for i, f := range got {
+		if f.ID != ids[i] || f.Height != 3 || f.Width != 3 || f.Channels != 512 || f.SourceSHA256 != bgr[i].SHA256 || f.SHA256 != table.SumHalves(f.Half) {
+			t.Fatalf("row %d: %s, %dx%dx%d", i, f.ID, f.Height, f.Width, f.Channels)
+		}
+		if want := expected(bgr[i].Pixels); !slices.Equal(f.Half, want) {
+			t.Errorf("features of %s are not what the weights hand on", f.ID)
+		}
+	}
+	if items := r.Items; items[0].Key[0] != "image sha256:"+bgr[0].SHA256 || len(items[0].Key) != 1 {
+		t.Errorf("an item's key is %q", items[0].Key)
+	}
+	part := r.Artifact.Parts("hearsight.features/1")[0]
+	for _, text := range []string{"vgg16", "conv5_3"} {
+		if !bytes.Contains(stagetest.Bytes(t, r.Artifact, part.Name), []byte(text)) {
+			t.Errorf("the file does not name %s", text)
+		}
+	}
+	o.Inputs = images(t, s, rgb...)
+	for i, f := range stagetest.Rows(t, stagetest.MustRun(t, Kind, o).Artifact, table.FeatureMaps("", "")) {
+		if !slices.Equal(f.Half, got[i].Half) {
+			t.Errorf("features of %s differ when red comes first", f.ID)
+		}
+	}
+}
+
+func expected(bgr []uint8) []uint16 {
+	out := make([]uint16, 3*3*512)
+	for i := range 3 * 3 {
+		for c, mean := range []float32{123.68, 116.779, 103.939} {
+			most := uint8(0)
+			for y := range 16 {
+				for x := range 16 {
+					most = max(most, bgr[((i/3*16+y)*side+i%3*16+x)*3+2-c])
+				}
+			}
+			out[i*512+c] = float16.Fromfloat32(max(0, float32(most)-mean)).Bits()
+		}
+	}
+	return out
+}
+
+// TestGolden compares with what the weights give in PyTorch (golden/features),
+// to the tolerance of float16.
+func TestGolden(t *testing.T) {
+	if testing.Short() {
+		t.Skip("two photos through VGG16 and ResNet50 are 80 GFLOP")
+	}
+	dir, weights := sharedtest.Path(t, "golden", "features"), sharedtest.Path(t, "data", "weights")
+	names, err := filepath.Glob(filepath.Join(dir, "*.png"))
+	if err != nil || len(names) != 2 {
+		t.Fatalf("photos %v, %v", names, err)
+	}
+	s := stagetest.Store(t)
+	var rows []table.Image
+	for _, name := range names {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, _, err := vision.Decode(data)
+		if err != nil || m.W != 224 || m.H != 224 {
+			t.Fatalf("%s: %v", name, err)
+		}
+		rows = append(rows, imageRow(strings.TrimSuffix(filepath.Base(name), ".png"), "bgr", 224, 224, vision.SwapRB(m.Pix)))
+	}
+	in := images(t, s, rows...)
+	for _, c := range []struct {
+		tower, file   string
+		out, channels int
+	}{{"vgg16", "vgg16_conv5_3", 512, 64}, {"resnet50", "resnet50_stage4", 1024, 64}} {
+		params := map[string]any{"tower": c.tower, "weights": filepath.Join(weights, model.WeightsFile(c.tower))}
+		r := stagetest.MustRun(t, Kind, stagetest.Options{Store: s, Inputs: in, Params: params})
+		got := stagetest.Rows(t, r.Artifact, table.FeatureMaps("", ""))
+		if len(got) != 2 {
+			t.Fatalf("%s: %d rows", c.tower, len(got))
+		}
+		for _, f := range got {
+			want, err := npy.ReadFile(filepath.Join(dir, f.ID+"."+c.file+".npy"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if f.Height != 14 || f.Width != 14 || int(f.Channels) != c.out {
+				t.Fatalf("%s of %s: %dx%dx%d", c.tower, f.ID, f.Height, f.Width, f.Channels)
+			}
+			compare(t, c.tower+" of "+f.ID, f, c.channels, want.F64)
+		}
+	}
+}
+
+// compare holds every n-th channel of f to want.
+func compare(t *testing.T, what string, f table.FeatureMap, kept int, want []float64) {
+	t.Helper()
+	every := int(f.Channels) / kept
+	var diff, gg, ww, gw float64
+	for i, w := range want {
+		g := float64(float16.Frombits(f.Half[i/kept*int(f.Channels)+i%kept*every]).Float32())
+		diff, gg, ww, gw = diff+(g-w)*(g-w), gg+g*g, ww+w*w, gw+g*w
+	}
+	rms, cosine := math.Sqrt(diff/ww), gw/math.Sqrt(gg*ww)
+	t.Logf("%s: relative rms %.2g, 1-cosine %.2g", what, rms, 1-cosine)
+	if !(rms <= 4e-4 && cosine >= .999999) {
+		t.Errorf("%s: relative rms %.3g, cosine %.9f", what, rms, cosine)
+	}
+}
+
+// TestErrors: what does not fit, named.
+func TestErrors(t *testing.T) {
+	s := stagetest.Store(t)
+	good, loud := passing(t, 1), passing(t, 6000)
+	bare := filepath.Join(t.TempDir(), "bare.safetensors")
+	if err := os.WriteFile(bare, append(binary.LittleEndian.AppendUint64(nil, 2), "{}"...), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	in := images(t, s, imageRow("a", "bgr", side, side, picture(3)))
+	for name, c := range map[string]struct {
+		in     map[string][]*artifacts.Artifact
+		params map[string]any
+		want   []string
+	}{
+		"no tensors":      {in, map[string]any{"weights": bare}, []string{bare, "weights of vgg16 do not fit", "features.0.weight is missing", "features.28.bias is missing"}},
+		"another network": {in, map[string]any{"weights": good, "tower": "resnet50"}, []string{good, "weights of resnet50 do not fit", "conv1.weight is missing"}},
+		"no file":         {in, map[string]any{"weights": bare + ".none"}, []string{"weights of vgg16", "no such file"}},
+		"over float16":    {in, map[string]any{"weights": loud}, []string{`item "a"`, "does not fit float16: are the weights those of vgg16?"}},
+		"small picture":   {images(t, s, imageRow("a", "bgr", 8, 8, make([]uint8, 8*8*3))), map[string]any{"weights": good}, []string{`item "a"`, "8x8"}},
+		"vgg19":           {in, map[string]any{"weights": good, "tower": "vgg19"}, []string{"prepare: network vgg19 is not built yet"}},
+		"init":            {in, map[string]any{"weights": good, "init": "random"}, []string{"prepare: init: random is not built yet"}},
+	} {
+		_, err := stagetest.Run(t, Kind, stagetest.Options{Store: s, Inputs: c.in, Params: c.params})
+		if err == nil {
+			t.Errorf("%s: no error", name)
+			continue
+		}
+		for _, w := range c.want {
+			if !strings.Contains(err.Error(), w) {
+				t.Errorf("%s: the error does not say %q: %.300v", name, w, err)
+			}
+		}
+	}
+}
+
+// TestPrepare: every tower that can be asked for is either built, with a layer
+// to its name, or says that it is not.
+func TestPrepare(t *testing.T) {
+	for _, p := range Kind.Params() {
+		if p.Name != "tower" {
+			continue
+		}
+		for _, tower := range p.Enum {
+			if layer[tower] == "" {
+				t.Errorf("%s has no layer", tower)
+			}
+			_, err := Params{Tower: tower, Init: "pretrained"}.Prepare(context.Background())
+			var not *model.NotBuiltError
+			if errors.As(err, &not) == model.Built(tower) || (err == nil) != model.Built(tower) {
+				t.Errorf("%s: Prepare says %v", tower, err)
+			}
+		}
+	}
+}
