@@ -10,7 +10,7 @@ cat <<'EOF'
 The report: demo/report.html (open it in a browser)
 
 Three things to try next:
-  bin/hearsight run -f demo.yaml --store demo/store --set steps=2400    train twice as long: only training and scoring run again
+  bin/hearsight run -f demo.yaml --store demo/store --set steps=4000    train twice as long: only training and scoring run again
   bin/hearsight inspect -f demo.yaml --store demo/store mfcc            look at an intermediate result
   bin/hearsight plan -f demo.yaml --store demo/store --set seed=2       what another seed would run, and why
 EOF

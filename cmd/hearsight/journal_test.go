@@ -67,7 +67,7 @@ func once(ts *testscript.TestScript, neg bool, args []string) {
 			done[ev.Item] = true
 		}
 		if len(events) > 0 && events[len(events)-1].Type != pipeline.RunEnded {
-			inHand = 2 // the scripts run them with --jobs 2
+			inHand += 4 // with --jobs 2: two shards at a time, two items of each
 		}
 	}
 	want, err := strconv.Atoi(args[1])

@@ -124,6 +124,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		Short:         "Find photos from spoken descriptions, and run the pipelines that learn it",
 		Long:          "Hearsight finds photos from spoken descriptions, and learns to do so from nothing but pairs of a photo and speech.\nIt runs pipelines of declarative stages: every result is kept by its content, nothing is done twice, and a run goes on where it was interrupted.",
 		Example:       "  hearsight run -f demo.yaml           draw, speak, train, score and report\n  hearsight plan                       what `run` would do, and why\n  hearsight run scores@VGG16_5         one result of pipeline.yaml and all it needs\n  hearsight inspect mfcc               look at a stage's result\n  hearsight run --help                 more about one command",
+		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs, // RunE says better what is wrong with them

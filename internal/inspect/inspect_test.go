@@ -140,8 +140,8 @@ func TestRow(t *testing.T) {
 	if len(r.Sample) != 1 || r.Sample[0]["id"] != "b" || r.Drawing == "" {
 		t.Errorf("row b = %v, drawing %q", r.Sample, r.Drawing)
 	}
-	for _, path := range []string{tableFile(t, table.MFCCs, "m.parquet", mfccRows...), tableFile(t, table.Images, "i.arrow", imageRows...)} {
-		if _, err := File(context.Background(), path, Options{Row: "zz"}); err == nil || !strings.Contains(err.Error(), `no such row: "zz"`) {
+	for _, path := range []string{tableFile(t, table.MFCCs, "m.parquet", mfccRows...), tableFile(t, table.Images, "i.arrow", imageRows...), tableFile(t, table.Rejects, "r.parquet", table.Reject{Item: "zz"})} {
+		if _, err := File(context.Background(), path, Options{Row: "zz"}); !IsNoRow(err) || !strings.Contains(err.Error(), "no such row") {
 			t.Errorf("%s: absent row: %v", path, err)
 		}
 	}

@@ -76,7 +76,7 @@ func findParquet(f *parquet.File, id string) (int, error) {
 		}
 		return 0, fmt.Errorf("%w: %q", errNoRow, id)
 	}
-	return 0, errors.New("file has no column id to find a row by")
+	return 0, fmt.Errorf("%w: the file has no column id", errNoRow)
 }
 
 // findInChunk returns how many values come before id, or how many there are.
