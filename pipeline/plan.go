@@ -76,6 +76,9 @@ type Action struct {
 type ItemChanges struct{ Total, Added, Changed, Removed int64 }
 
 func (c ItemChanges) String() string {
+	if c.Added == c.Total && c.Removed == 0 { // all of them, and nothing to compare with
+		return fmt.Sprintf("%d items", c.Total)
+	}
 	return fmt.Sprintf("%d items: %d added, %d changed, %d removed", c.Total, c.Added, c.Changed, c.Removed)
 }
 

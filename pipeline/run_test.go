@@ -271,14 +271,14 @@ func TestReasons(t *testing.T) {
 	b.run(everything)
 	check("up", "cached: ")
 	b.stage("up").Params = map[string]any{"suffix": "!", "tool": "2.0"}
-	check("up", `run: suffix: "" -> "!", tool: "" -> "2.0", tool tool: none -> "2.0" (10 items: 10 added, 0 changed, 0 removed)`)
+	check("up", `run: suffix: "" -> "!", tool: "" -> "2.0", tool tool: none -> "2.0" (10 items)`)
 	check("back", "run: waits for up")
 	b.stage("up").Params = map[string]any{"tool": "missing"}
 	check("up", "blocked: the tool is not installed: apt-get install tool")
 	check("all", "blocked: needs back, which is blocked")
 	b.stage("up").Params = nil
 	b.o.Numeric = "other"
-	check("up", "run: numeric: go-test -> other (10 items: 10 added, 0 changed, 0 removed)")
+	check("up", "run: numeric: go-test -> other (10 items)")
 	b.o.Numeric = "go-test"
 	b.stage("all").Params = nil
 	check("all", `run: sep: "," -> ""`)

@@ -6,7 +6,7 @@ if ! command -v "${GO:-go}" >/dev/null 2>&1; then
 	echo "hearsight needs Go $want or newer, and no go command is on the PATH: install it from https://go.dev/dl/" >&2
 	exit 1
 fi
-have=$(GOTOOLCHAIN=local "${GO:-go}" env GOVERSION 2>/dev/null || true)
+have=$(cd / && GOTOOLCHAIN=local "${GO:-go}" env GOVERSION 2>/dev/null || true) # from /: a go.mod that wants more would be an error
 have=${have#go}
 major=${have%%.*}
 rest=${have#*.}

@@ -72,6 +72,7 @@ func (b *bars) event(ev pipeline.Event) {
 func (b *bars) add(ev pipeline.Event) *bar {
 	x := &bar{}
 	x.bar = b.p.AddBar(ev.Total,
+		mpb.BarRemoveOnComplete(),
 		mpb.PrependDecorators(decor.Name(fmt.Sprintf("%-20s", ev.Stage))),
 		mpb.AppendDecorators(
 			decor.Any(func(decor.Statistics) string {

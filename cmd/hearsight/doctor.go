@@ -84,7 +84,7 @@ func program(ctx context.Context, name string, needed bool, use, versionFlag str
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, path, versionFlag).CombinedOutput()
+	out, err := exec.CommandContext(ctx, path, versionFlag).Output() // espeak-ng complains of missing sound cards on stderr
 	line, _, _ := strings.Cut(string(out), "\n")
 	if err != nil {
 		f.OK, f.Value, f.Remedy = false, fmt.Sprintf("%s does not answer: %v", path, err), remedy(name)

@@ -7,7 +7,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
+	"strings"
 	"syscall"
 	"time"
 
@@ -174,4 +176,47 @@ func silent(ts *testscript.TestScript, neg bool, args []string) {
 		_, err := io.Copy(io.Discard, runOf(ts).pipe)
 		return err
 	})
+}
+
+// asNobody returns hearsight with args as a command of a user who may write
+// nowhere, to be run in dir.
+func asNobody(dir string, args ...string) (*exec.Cmd, error) {
+	cmd := exec.Command("hearsight", args...)
+	if cmd.Err != nil {
+		return nil, cmd.Err
+	}
+	for _, d := range []string{filepath.Dir(cmd.Path), dir} { // testscript closes its temporary folders to others
+		for ; strings.HasPrefix(d, os.TempDir()+string(filepath.Separator)); d = filepath.Dir(d) {
+			if err := os.Chmod(d, 0o755); err != nil {
+				return nil, err
+			}
+		}
+	}
+	cmd.Dir, cmd.Env = dir, []string{"PATH=" + os.Getenv("PATH"), "HOME=/nowhere"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	return cmd, nil
+}
+
+// canBeNobody reports whether asNobody works here: root may, mostly.
+func canBeNobody() bool {
+	cmd, err := asNobody(os.TempDir(), "--version")
+	return err == nil && cmd.Run() == nil
+}
+
+// nobody CODE ARGS…: hearsight, run by a user who may write nowhere, ends with
+// the exit code CODE; what it printed is in printed.
+func nobody(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: nobody CODE ARGS...")
+	}
+	cmd, err := asNobody(ts.MkAbs("."), args[1:]...)
+	ts.Check(err)
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState == nil {
+		ts.Fatalf("start hearsight: %v", err)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs("printed"), out, 0o644))
+	if code := fmt.Sprint(cmd.ProcessState.ExitCode()); code != args[0] {
+		ts.Fatalf("%v: exit code %s, want %s\n%s", args[1:], code, args[0], out)
+	}
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"runtime"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/hearsight/hearsight/artifacts"
@@ -98,10 +100,18 @@ func (a *app) run(ctx context.Context, sel pipeline.Selection, f runFlags) (err 
 	view.runDir = s.RunDir(id)
 	res, err := e.Run(ctx, plan, local.New(local.Options{CPUs: f.jobs}))
 	view.end(res)
+	if res == nil && upToDate(plan) && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)) {
+		fmt.Fprintf(a.stderr, "all %d stages are up to date; the store %s cannot be written to, so this run leaves no journal\n", len(plan.Actions), s.Dir())
+		return nil
+	}
 	if err != nil && ctx.Err() != nil {
 		return errors.New("interrupted: `hearsight run` goes on where this stopped")
 	}
 	return told(res, err)
+}
+
+func upToDate(p *pipeline.Plan) bool {
+	return !slices.ContainsFunc(p.Actions, func(x *pipeline.Action) bool { return x.State != pipeline.Cached })
 }
 
 // A toldError is a failure that the view has shown in full: what is left to say

@@ -28,6 +28,9 @@ func TestScript(t *testing.T) {
 		Setup:         setup,
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
 		Condition: func(cond string) (bool, error) {
+			if cond == "nobody" {
+				return canBeNobody(), nil
+			}
 			name, ok := strings.CutPrefix(cond, "tool:")
 			if !ok {
 				return false, fmt.Errorf("unknown condition %q", cond)
@@ -50,6 +53,7 @@ func TestScript(t *testing.T) {
 			"await":  await,
 			"signal": signalRun,
 			"ends":   ends,
+			"nobody": nobody,
 		},
 	})
 }

@@ -39,7 +39,6 @@ var rules = [][]string{
 	{"internal/mel"},
 	{"internal/vision"},
 	{"internal/plot"},
-	{"internal/scene", "internal/vision"},
 	{"internal/*", "internal/*", "internal/*/*"},
 
 	{"stages/stage", "artifacts", "spec"},

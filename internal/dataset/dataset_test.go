@@ -199,16 +199,26 @@ func TestShapes(t *testing.T) {
 	odd := table.MFCC{ID: "a0", NFrames: 1, NCoeffs: 3, Features: []float32{1, 2, 3}}
 	short := table.MFCC{ID: "a1", NFrames: 2, NCoeffs: 2, Features: []float32{1, 2}}
 	in.MFCC = artifact(t, table.MFCCs, []table.MFCC{clip("b0", 5, 6)}, []table.MFCC{odd, short})
-	large := table.Image{ID: "a", Height: 2, Width: 1, Order: "rgb", Pixels: make([]uint8, 6)}
-	in.Images = artifact(t, table.Images, []table.Image{image("b", "rgb", 1, 2, 3, 4, 5, 6)}, []table.Image{large})
+	higher := table.Image{ID: "a", Height: 2, Width: 2, Order: "rgb", Pixels: make([]uint8, 12)}
+	in.Images = artifact(t, table.Images, []table.Image{image("b", "rgb", 1, 2, 3, 4, 5, 6)}, []table.Image{higher})
 	d := open(t, in)
 	for split, want := range map[string]string{"train": "a0 has 3 coefficients a frame, others have 2", "hard": "a1 has 2 values in 2 frames of 2"} {
 		if _, err := d.Frames(d.Split(split)[0].Clip); err == nil || err.Error() != want {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
-	if _, err := d.Image(d.Split("hard")[0].Image); err == nil || err.Error() != "a is 2x1x3, others are 1x2x3" {
-		t.Errorf("a picture of another shape: %v", err)
+	if _, err := d.Image(d.Split("hard")[0].Image); err == nil || err.Error() != "a is 2x2x3, others are 1x2x3" {
+		t.Errorf("a higher picture: %v", err)
+	}
+	in.Images = artifact(t, table.Images, []table.Image{image("b", "rgb", 1, 2, 3, 4, 5, 6)}, []table.Image{{ID: "a", Height: 1, Width: 1, Order: "rgb", Pixels: make([]uint8, 3)}})
+	d = open(t, in)
+	if _, err := d.Image(d.Split("hard")[0].Image); err == nil || err.Error() != "a is 1x1x3, others are 1x2x3" {
+		t.Errorf("a narrower picture: %v", err)
+	}
+	in.Images, in.Features = nil, artifact(t, table.FeatureMaps("", ""), []table.FeatureMap{feature("b", 1, 2)}, []table.FeatureMap{feature("a", 1, 2, 3)})
+	d = open(t, in)
+	if _, err := d.Image(d.Split("hard")[0].Image); err == nil || err.Error() != "a is 1x1x3, others are 1x1x2" {
+		t.Errorf("a map of more channels: %v", err)
 	}
 	if frames, err := d.Frames(d.Split("train")[1].Clip); err != nil || !slices.Equal(frames, []float32{5, 6}) {
 		t.Errorf("a clip beside the odd ones: %v, %v", frames, err)

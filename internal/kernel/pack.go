@@ -104,6 +104,23 @@ func (p *panels[T]) fill(src source[T], col0 int) {
 	})
 }
 
+// setRow fills in row r from src, and the last panel's spare columns with zeros.
+func (p *panels[T]) setRow(r int, src []T) {
+	for i := range p.blocks {
+		b := &p.blocks[i]
+		if r < b.row0 || r >= b.row0+b.len {
+			continue
+		}
+		for j := range p.count() {
+			dst, cols, nv := p.at(b, j)
+			width := nv * p.path.lanes
+			dst = dst[(r-b.row0)*width:][:width]
+			copy(dst, src[j*p.path.nr():][:cols])
+			clear(dst[cols:])
+		}
+	}
+}
+
 // A source is a matrix B as the caller has it: row r, column c at
 // data[r*ld+c], or data[c*ld+r] if trans. With tapRows it is the kernel of a
 // convolution turned round, as the gradient by the input needs it: taps in

@@ -2,6 +2,7 @@ package nn
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/hearsight/hearsight/internal/kernel"
 	"gorgonia.org/gorgonia"
@@ -44,13 +45,19 @@ func (g *Graph[T]) Conv1D(x, w, b *Node, c Conv1D) *Node {
 	return applyConv(g, v, x, w, b, []int{xs[0], ow, k.Out})
 }
 
-// Linear is x [n][in] times w [in][out] plus b [out] unless it is nil.
+// Linear is x [n][in], or [n][t][in], times w [in][out] plus b [out] unless it
+// is nil.
 func (g *Graph[T]) Linear(x, w, b *Node) *Node {
-	xs, ws := g.shape("linear: input", x, 2), g.shape("linear: weights", w, 2)
+	dims := 2
+	if s := shapeOf(x); len(s) == 3 {
+		dims = 3
+	}
+	xs, ws := g.shape("linear: input", x, dims), g.shape("linear: weights", w, 2)
+	shape := append(slices.Clone(xs[:dims-1]), ws[1])
 	k := kernel.Conv1D(1, ws[0], ws[1], 1, 0)
-	v := convolution{name: fmt.Sprintf("linear %d->%d", k.In, k.Out), conv: k, n: 1, h: 1, w: xs[0]}
+	v := convolution{name: fmt.Sprintf("linear %d->%d", k.In, k.Out), conv: k, n: 1, h: 1, w: size(shape[:dims-1])}
 	convOut(g, v)
-	return applyConv(g, v, x, w, b, []int{xs[0], k.Out})
+	return applyConv(g, v, x, w, b, shape)
 }
 
 // A convolution is any of the three layers as the kernels see it.

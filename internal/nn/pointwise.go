@@ -88,3 +88,44 @@ func (g *Graph[T]) maxPool(name string, x *Node, p kernel.Pool2D, n, h, w, ch in
 	}
 	return g.apply(o, x)
 }
+
+// Concat puts the channels of a and b, [n][t][c] both, side by side:
+// [n][t][ca+cb].
+func (g *Graph[T]) Concat(a, b *Node) *Node {
+	as, bs := g.shape("concat: first", a, 3), g.shape("concat: second", b, 3)
+	g.require("concat: second", b, as[0], as[1], bs[2])
+	widths, all := [2]int{as[2], bs[2]}, as[2]+bs[2]
+	name := fmt.Sprintf("concat %d+%d", as[2], bs[2])
+	// part is the columns of input k in row r of the output.
+	part := func(out []T, k, r int) []T { return out[r*all+k*widths[0]:][:widths[k]] }
+	rows := as[0] * as[1]
+	return g.apply(&op[T]{
+		name: name, shape: []int{as[0], as[1], all}, fail: g.Err,
+		do: func(out []T, in [][]T) error {
+			for r := range rows {
+				for k, w := range widths {
+					copy(part(out, k, r), in[k][r*w:])
+				}
+			}
+			return nil
+		},
+		diff: func(o *op[T], in gorgonia.Nodes, _, grad *Node) gorgonia.Nodes {
+			grads := make(gorgonia.Nodes, len(in))
+			for k, w := range widths {
+				if !o.wrt[k] {
+					continue
+				}
+				grads[k] = g.gradient(o, &op[T]{
+					name: fmt.Sprintf("d/d%d %s", k, name), shape: in[k].Shape(), fail: g.Err,
+					do: func(d []T, in [][]T) error {
+						for r := range rows {
+							copy(d[r*w:][:w], part(in[0], k, r))
+						}
+						return nil
+					},
+				}, grad)
+			}
+			return grads
+		},
+	}, a, b)
+}

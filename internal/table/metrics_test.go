@@ -38,6 +38,15 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("metrics without a note hold one: %s", two.String())
 		}
 	}
+	var names bytes.Buffer // that others read by
+	if err := WriteMetrics(&names, Metrics{Sets: []SetMetrics{{GroupRight: &Share{}}}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range strings.Fields("system sets settings set pairs photos speech_to_image image_to_speech group_right n p1 p5 p10 median_rank mean_rank mrr tied value low high") {
+		if !strings.Contains(names.String(), `"`+name+`":`) {
+			t.Errorf("metrics have no %s: %s", name, names.String())
+		}
+	}
 	if err := WriteMetrics(&bytes.Buffer{}, Metrics{Sets: []SetMetrics{{SpeechToImage: RecallMetrics{MRR: math.NaN()}}}}); err == nil {
 		t.Error("a figure that is no number was written")
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"iter"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -211,6 +212,28 @@ func TestConstant(t *testing.T) {
 	}
 }
 
+// ranksOf reads the ranks of a set in the order they are written in.
+func ranksOf(t *testing.T, a *artifacts.Artifact, set string) (ranks []table.Rank) {
+	t.Helper()
+	p, _ := a.Part("ranks.parquet")
+	f, err := a.Open(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for r, err := range table.Ranks.Rows(f, p.Size) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Set == set {
+			ranks = append(ranks, r)
+		}
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return ranks
+}
+
 // TestSetsAndRanks: sets are scored each by itself, in the order of the
 // parameter; empty ones are not there; ranks stand in the order of the matrix,
 // which is how its rows and columns are named.
@@ -247,23 +270,6 @@ func TestSetsAndRanks(t *testing.T) {
 	if want := []float64{1, 2, 0, 0, 1, 0, 0, 0, 1}; !slices.Equal(got.F64, want) { // p3, p1, p0 by a, b, c
 		t.Errorf("similarities %v, want %v", got.F64, want)
 	}
-	var ranks []table.Rank
-	p, _ := a.Part("ranks.parquet")
-	f, err := a.Open(p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for r, err := range table.Ranks.Rows(f, p.Size) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if r.Set == "validation" {
-			ranks = append(ranks, r)
-		}
-	}
-	if err := f.Close(); err != nil {
-		t.Fatal(err)
-	}
 	to, from := table.SpeechToImage, table.ImageToSpeech
 	rank := func(way, query, partner string, at, score float64, best string, bestScore float64) table.Rank {
 		return table.Rank{Direction: way, Query: query, Partner: partner, Rank: at, Score: score, Best: best, BestScore: bestScore, Candidates: 3, Set: "validation"}
@@ -272,19 +278,23 @@ func TestSetsAndRanks(t *testing.T) {
 		rank(to, "a", "p3", 1, 1, "p3", 1), rank(to, "b", "p1", 2, 1, "p3", 2), rank(to, "c", "p0", 1, 1, "p0", 1),
 		rank(from, "p3", "a", 2, 1, "b", 2), rank(from, "p1", "b", 1, 1, "b", 1), rank(from, "p0", "c", 1, 1, "c", 1),
 	}
-	if d := cmp.Diff(want, ranks, cmpopts.IgnoreFields(table.Rank{}, "Ties")); d != "" {
+	if d := cmp.Diff(want, ranksOf(t, a, "validation"), cmpopts.IgnoreFields(table.Rank{}, "Ties")); d != "" {
 		t.Error(d)
 	}
 }
 
-// TestSame: the same inputs give the same bytes.
+// TestSame: the same inputs give the same bytes on any number of cores.
 func TestSame(t *testing.T) {
 	s := stagetest.Store(t)
 	in := data(t, s, 3, pair{"a", "p0", "test", "", unit(0)}, pair{"b", "p1", "test", "", unit(2)})
 	one, _ := eval(t, s, in, 1, nil)
-	two, _ := eval(t, s, in, 1, nil)
-	if one.Digest != two.Digest {
-		t.Error("another artifact")
+	for _, procs := range []int{1, 4} {
+		before := runtime.GOMAXPROCS(procs)
+		two, _ := eval(t, s, in, 1, nil)
+		runtime.GOMAXPROCS(before)
+		if one.Digest != two.Digest {
+			t.Errorf("another artifact on %d cores", procs)
+		}
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/hearsight/hearsight/artifacts"
 	"github.com/hearsight/hearsight/internal/model"
+	"github.com/hearsight/hearsight/internal/plot"
 	"github.com/hearsight/hearsight/internal/report"
 	"github.com/hearsight/hearsight/internal/table"
 	"github.com/hearsight/hearsight/stages/stage/stagetest"
@@ -216,6 +217,27 @@ func TestChance(t *testing.T) {
 	}
 	if want := (report.Setting{Name: "batch", Value: "4"}); a.Settings[0] != want || len(a.Settings) != 2 || a.Note != "note of a" {
 		t.Errorf("settings %v, note %q", a.Settings, a.Note)
+	}
+}
+
+// TestCurves: recall is a line between the steps at which it was measured.
+func TestCurves(t *testing.T) {
+	s := stagetest.Store(t)
+	got, err := Collect(context.Background(), Sources{Models: []*artifacts.Artifact{trained(t, s, config, curve(2, 1.5, 1.2, 1, .9)...)}})
+	if err != nil || len(got.Curves) != 2 {
+		t.Fatalf("%d curves, %v", len(got.Curves), err)
+	}
+	for i, c := range []plot.Chart{
+		{XLabel: "step", YLabel: "loss", Series: []plot.Series{{Name: "head and conv5", X: []float64{0, 10, 20, 30, 40}, Y: []float64{2, 1.5, 1.2, 1, .9}}}},
+		{XLabel: "step", YLabel: "P@10", Series: []plot.Series{{Name: "head and conv5", X: []float64{0, 20, 40}, Y: []float64{0, .2, .4}}}},
+	} {
+		var want bytes.Buffer
+		if err := plot.SVG(&want, c); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(got.Curves[i].SVG, want.Bytes()) {
+			t.Errorf("the curve of %s is drawn another way", c.YLabel)
+		}
 	}
 }
 

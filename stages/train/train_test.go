@@ -112,13 +112,10 @@ func loadModel(t *testing.T, a *artifacts.Artifact) *model.Model[float32] {
 	return m
 }
 
-// TestTrain: what is in the artifact, that the model learns, and that what
-// nobody should see in it is not: the cores, the clock, the checkpoints, the
-// order in which the photos' colours are kept.
+// TestTrain: what is in the artifact, and that the model learns.
 func TestTrain(t *testing.T) {
 	s := stagetest.Store(t)
-	d := newSet()
-	in := d.ports(t, s)
+	in := newSet().ports(t, s)
 	first := stagetest.MustRun(t, Kind, stagetest.Options{Store: s, Inputs: in, Params: tiny(nil)})
 	var names []string
 	for _, p := range first.Artifact.Manifest.Parts {
@@ -144,7 +141,15 @@ func TestTrain(t *testing.T) {
 			t.Errorf("notes %v lack %v", m.Notes, n)
 		}
 	}
+}
 
+// TestSame: what nobody should see in the artifact: the cores, the clock, the
+// checkpoints, the order in which the photos' colours are kept.
+func TestSame(t *testing.T) {
+	s := stagetest.Store(t)
+	d := newSet()
+	in := d.ports(t, s)
+	first := stagetest.MustRun(t, Kind, stagetest.Options{Store: s, Inputs: in, Params: tiny(nil)})
 	bgr := d
 	bgr.images = slices.Clone(d.images)
 	for i, img := range bgr.images {
@@ -213,15 +218,31 @@ func TestResume(t *testing.T) {
 			t.Errorf("stopped at step %d: it says %q, want %q", at, r.Reports[0].Message, says)
 		}
 	}
-	// Another run's checkpoint is passed over, saying so.
-	dir := t.TempDir()
-	inDir := with(func(k *stage.Task) { k.Dir = dir })
-	o.Params = tiny(map[string]any{"seed": 4})
-	stagetest.MustRun(t, inDir, o)
-	o.Params = tiny(nil)
-	r := stagetest.MustRun(t, inDir, o)
-	if r.Artifact.Digest != want || len(r.Warnings()) == 0 || !strings.Contains(r.Warnings()[0], "of another run") {
-		t.Errorf("beside the checkpoint of another run: warnings %q", r.Warnings())
+}
+
+// TestOthersCheckpoint: a checkpoint of other settings, or of other photos, is
+// passed over, saying so.
+func TestOthersCheckpoint(t *testing.T) {
+	s := stagetest.Store(t)
+	d := newSet()
+	in := d.ports(t, s)
+	want := stagetest.MustRun(t, Kind, stagetest.Options{Store: s, Inputs: in, Params: tiny(nil)}).Artifact.Digest
+	swapped := d
+	swapped.images = slices.Clone(d.images)
+	swapped.images[0].Pixels, swapped.images[1].Pixels = d.images[1].Pixels, d.images[0].Pixels
+	for name, o := range map[string]stagetest.Options{
+		"settings": {Store: s, Inputs: in, Params: tiny(map[string]any{"seed": 4})},
+		"photos":   {Store: s, Inputs: swapped.ports(t, s), Params: tiny(nil)},
+	} {
+		dir := t.TempDir()
+		inDir := with(func(k *stage.Task) { k.Dir = dir })
+		if stagetest.MustRun(t, inDir, o).Artifact.Digest == want {
+			t.Fatalf("other %s gave the same model", name)
+		}
+		r := stagetest.MustRun(t, inDir, stagetest.Options{Store: s, Inputs: in, Params: tiny(nil)})
+		if w := r.Warnings(); r.Artifact.Digest != want || len(w) == 0 || !strings.Contains(w[0], "of another run") {
+			t.Errorf("beside the checkpoint of other %s: warnings %q, the same artifact: %v", name, w, r.Artifact.Digest == want)
+		}
 	}
 }
 

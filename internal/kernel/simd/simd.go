@@ -60,4 +60,16 @@ type Set struct {
 	Axpy         func(alpha float32, x, y *float32, n int)        // y += alpha*x
 	Max          func(x, y *float32, n int)                       // if x > y or only x is NaN: y = x
 	MaxArg       func(x, y *float32, arg *int32, n int, at int32) // and then arg = at
+
+	// WinogradIn transforms a tile of 6x6 pixels: for n channels,
+	// dst[(y*6+x)*pos/4] = (Bt·d·B)[y][x], d[y][x] = src[(y*row+x*col)/4], with
+	// row, col and pos in bytes. tmp is scratch for 36 vectors. See
+	// kernel.Winograd.
+	WinogradIn func(src, dst, tmp *float32, row, col, pos, n int)
+
+	// WinogradOut transforms back, from 6x6 positions to 4x4 pixels: for n
+	// channels, dst[(y*row+x*col)/4] = max(floor, (At·m·A)[y][x] + bias[0]),
+	// m[y][x] = src[(y*6+x)*pos/4]. WinogradPool then takes the largest of each
+	// 2x2 and writes 2x2 pixels. NaN stays NaN.
+	WinogradOut, WinogradPool func(src, dst, tmp, bias *float32, pos, row, col int, floor float32, n int)
 }

@@ -27,6 +27,9 @@ var avx512 = Set{
 	Axpy:         avx512Axpy,
 	Max:          avx512Max,
 	MaxArg:       avx512MaxArg,
+	WinogradIn:   avx512WinogradIn,
+	WinogradOut:  avx512WinogradOut,
+	WinogradPool: avx512WinogradPool,
 }
 
 var avx2Strided = [3][]Tile{
@@ -52,4 +55,7 @@ var avx2 = Set{
 	Axpy:         avx2Axpy,
 	Max:          avx2Max,
 	MaxArg:       avx2MaxArg,
+	WinogradIn:   avx2WinogradIn,
+	WinogradOut:  avx2WinogradOut,
+	WinogradPool: avx2WinogradPool,
 }

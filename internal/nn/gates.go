@@ -1,0 +1,178 @@
+package nn
+
+import (
+	"math"
+
+	"github.com/hearsight/hearsight/internal/kernel"
+)
+
+// A frame is one clip at one step of a sweep; all slices are rows. Rows of
+// gates hold one gate after another, hidden values each.
+type frame[T Float] struct {
+	hidden int
+	before []T // state before the step
+	after  []T // and after it
+
+	gates []T // forward: sums in, gates out; backward: gates
+	side  []T // GRU forward: the state's share of the sums
+	inner []T // LSTM: the cell after the step; GRU: the state's share of gate n
+	prev  []T // LSTM: the cell before the step
+	tanh  []T // LSTM: tanh of inner
+
+	grad     []T // backward: by the output of this step alone
+	carry    []T // by the state after the step; then what of it does not pass the gates
+	carryIn  []T // LSTM: by the cell after the step, then before it
+	dGates   []T // by the sums
+	dSide    []T // GRU: by the state's share of them
+	finished bool
+}
+
+// lstmForward turns the sums of one clip's frame into its new state, for hidden
+// units lo to hi: an LSTM (Hochreiter and Schmidhuber 1997), gates in PyTorch's
+// order:
+//
+//	i, f, o = sigmoid(sums)   g = tanh(sums)
+//	c' = f*c + i*g            h' = o*tanh(c')
+func lstmForward[T Float](f *frame[T], lo, hi int) {
+	n := f.hidden
+	i, r, g, o := f.gates[lo:hi], f.gates[n+lo:n+hi], f.gates[2*n+lo:2*n+hi], f.gates[3*n+lo:3*n+hi]
+	sigmoid(i)
+	sigmoid(r)
+	tanh(g)
+	sigmoid(o)
+	c, prev, t, h := f.inner[lo:hi], f.prev[lo:hi], f.tanh[lo:hi], f.after[lo:hi]
+	for j := range c {
+		c[j] = r[j]*prev[j] + i[j]*g[j]
+	}
+	copy(t, c)
+	tanh(t)
+	for j := range h {
+		h[j] = o[j] * t[j]
+	}
+}
+
+// lstmBackward turns the gradient by the new state into those by the sums and
+// by the state and cell before.
+func lstmBackward[T Float](f *frame[T], lo, hi int) {
+	n := f.hidden
+	for j := lo; j < hi; j++ {
+		i, r, g, o := f.gates[j], f.gates[n+j], f.gates[2*n+j], f.gates[3*n+j]
+		dh, t := f.grad[j]+f.carry[j], f.tanh[j]
+		dc := f.carryIn[j] + dh*o*(1-t*t)
+		f.dGates[j] = dc * g * i * (1 - i)
+		f.dGates[n+j] = dc * f.prev[j] * r * (1 - r)
+		f.dGates[2*n+j] = dc * i * (1 - g*g)
+		f.dGates[3*n+j] = dh * t * o * (1 - o)
+		f.carry[j], f.carryIn[j] = 0, dc*r
+	}
+}
+
+// gruForward is the same for a GRU (Cho et al. 2014; as in PyTorch the reset
+// gate is applied after the product). s is the sum from the input, u that from
+// the state:
+//
+//	r, z = sigmoid(s+u)   n = tanh(s + r*u)   h' = (1-z)*n + z*h
+func gruForward[T Float](f *frame[T], lo, hi int) {
+	n := f.hidden
+	for k := range 2 {
+		s, u := f.gates[k*n+lo:k*n+hi], f.side[k*n+lo:k*n+hi]
+		for j := range s {
+			s[j] += u[j]
+		}
+		sigmoid(s)
+	}
+	r, z, g := f.gates[lo:hi], f.gates[n+lo:n+hi], f.gates[2*n+lo:2*n+hi]
+	u := f.inner[lo:hi]
+	copy(u, f.side[2*n+lo:2*n+hi])
+	for j := range g {
+		g[j] += r[j] * u[j]
+	}
+	tanh(g)
+	before, after := f.before[lo:hi], f.after[lo:hi]
+	for j := range after {
+		after[j] = (1-z[j])*g[j] + z[j]*before[j]
+	}
+}
+
+func gruBackward[T Float](f *frame[T], lo, hi int) {
+	n := f.hidden
+	for j := lo; j < hi; j++ {
+		r, z, g := f.gates[j], f.gates[n+j], f.gates[2*n+j]
+		dh := f.grad[j] + f.carry[j]
+		dg := dh * (1 - z) * (1 - g*g)
+		dz := dh * (f.before[j] - g) * z * (1 - z)
+		dr := dg * f.inner[j] * r * (1 - r)
+		f.dGates[j], f.dGates[n+j], f.dGates[2*n+j] = dr, dz, dg
+		f.dSide[j], f.dSide[n+j], f.dSide[2*n+j] = dr, dz, dg*r
+		f.carry[j] = dh * z
+	}
+}
+
+// unitParts is how many hidden units one goroutine takes at a time: some
+// microseconds of exponentials.
+const unitParts = 128
+
+// eachUnit calls do for every clip and run of hidden units, at once where
+// there is enough to do.
+func eachUnit(clips, hidden int, do func(clip, lo, hi int)) {
+	parts := (hidden + unitParts - 1) / unitParts
+	one := func(i int) {
+		lo := i % parts * unitParts
+		do(i/parts, lo, min(hidden, lo+unitParts))
+	}
+	if clips*hidden >= 4*unitParts {
+		kernel.Parallel(clips*parts, one)
+		return
+	}
+	for i := range clips * parts {
+		one(i)
+	}
+}
+
+// sigmoid replaces x by 1/(1+e^-x): float32 within 1 unit in the last place,
+// float64 by package math.
+func sigmoid[T Float](x []T) {
+	switch x := any(x).(type) {
+	case []float32:
+		for i, v := range x {
+			x[i] = float32(1 / (2 + expm1(-float64(v))))
+		}
+	case []float64:
+		for i, v := range x {
+			x[i] = 1 / (1 + math.Exp(-v))
+		}
+	}
+}
+
+// tanh replaces x by its hyperbolic tangent, to the same precision.
+func tanh[T Float](x []T) {
+	switch x := any(x).(type) {
+	case []float32:
+		for i, v := range x {
+			e := expm1(2 * float64(v))
+			x[i] = float32(e / (2 + e))
+		}
+	case []float64:
+		for i, v := range x {
+			x[i] = math.Tanh(v)
+		}
+	}
+}
+
+// expm1 is e^x - 1 to a relative 1e-9, far less than float32 can tell, for the
+// functions above: math.Expm1 takes four times as long. x is cut off at ±105,
+// where they have reached their limits. With k the nearest integer to
+// x/ln 2 and r = x - k*ln 2, |r| <= .347,
+//
+//	e^x - 1 = 2^k*(e^r - 1) + (2^k - 1)
+//
+// and e^r - 1 is its Taylor series to r^8.
+func expm1(x float64) float64 {
+	const magic = 3 << 51 // adding it rounds to an integer, which the low bits then hold
+	x = max(-105, min(105, x))
+	t := x*(1/math.Ln2) + magic
+	r := x - (t-magic)*math.Ln2
+	scale := math.Float64frombits(math.Float64bits(t)<<52 + 1023<<52)
+	p := r * (1 + r*(1./2+r*(1./6+r*(1./24+r*(1./120+r*(1./720+r*(1./5040+r*(1./40320))))))))
+	return scale*p + (scale - 1)
+}
