@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -145,6 +146,7 @@ func openJournal(path string, now time.Time) (*journal, error) {
 
 // write appends ev. Its time decides when the journal is synced.
 func (j *journal) write(ev Event) error {
+	ev.Metrics = finite(ev.Metrics)
 	if j.err != nil {
 		return nil // said already
 	}
@@ -168,6 +170,11 @@ func (j *journal) write(ev Event) error {
 		j.err = fmt.Errorf("write journal: %w", err)
 	}
 	return j.err
+}
+
+// finite leaves out what JSON has no word for: a figure that is not known yet.
+func finite(m []stage.Metric) []stage.Metric {
+	return slices.DeleteFunc(slices.Clone(m), func(m stage.Metric) bool { return math.IsNaN(m.Value) || math.IsInf(m.Value, 0) })
 }
 
 func (j *journal) close() error {

@@ -181,7 +181,7 @@ func inspectPart(ctx context.Context, art *artifacts.Artifact, p artifacts.Part,
 // inspectRows shows or exports rows: the one of --row from whichever part has
 // it, or all of them, part after part.
 func (a *app) inspectRows(ctx context.Context, art *artifacts.Artifact, parts []artifacts.Part, f inspectFlags) error {
-	var last error
+	missing := false
 	for _, p := range parts {
 		if !readable(p.Name) {
 			continue
@@ -203,9 +203,12 @@ func (a *app) inspectRows(ctx context.Context, art *artifacts.Artifact, parts []
 		if err != nil && (f.o.Row == "" || !inspect.IsNoRow(err)) {
 			return err
 		}
-		last = err
+		missing = missing || err != nil
 	}
-	return last
+	if missing {
+		return fmt.Errorf("there is no row %q in %d parts", f.o.Row, len(parts))
+	}
+	return nil
 }
 
 func (a *app) exportPart(ctx context.Context, art *artifacts.Artifact, p artifacts.Part, f inspectFlags, parts int) error {

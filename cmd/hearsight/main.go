@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/hearsight/hearsight/internal/inspect"
+	"github.com/hearsight/hearsight/internal/tool"
 	"github.com/hearsight/hearsight/pipeline"
 	"github.com/hearsight/hearsight/spec"
 	"github.com/spf13/cobra"
@@ -29,9 +30,13 @@ const (
 )
 
 func main() {
-	if inspect.IsChild(os.Args) {
+	switch {
+	case inspect.IsChild(os.Args):
 		os.Exit(inspect.Child(os.Args))
+	case tool.IsSentinel(os.Args):
+		os.Exit(tool.Sentinel(os.Stdin))
 	}
+	tool.UseSentinel()
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 

@@ -81,6 +81,7 @@ func begin(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(r.cmd.Start())
 	ts.Check(errors.Join(out.Close(), stderr.Close()))
 	r.out, r.lines = in, bufio.NewScanner(in)
+	r.lines.Buffer(make([]byte, 512), 1<<20) // little is read ahead
 	ts.Defer(func() {
 		if r.cmd.ProcessState == nil { // not reaped: the id is still its own
 			_ = syscall.Kill(-r.cmd.Process.Pid, syscall.SIGKILL)

@@ -78,13 +78,9 @@ func sources(p *pipeline.Plan) report.Sources {
 		case "model":
 			src.Models = append(src.Models, x.Artifact)
 		case "pairs":
-			if src.Pairs == nil {
-				src.Pairs = x.Artifact
-			}
+			src.Pairs = append(src.Pairs, x.Artifact)
 		case "wav":
-			if src.WAV == nil {
-				src.WAV = x.Artifact
-			}
+			src.WAV = append(src.WAV, x.Artifact)
 		}
 		src.Rejects = append(src.Rejects, x.Artifact)
 	}

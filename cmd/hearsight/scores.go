@@ -52,15 +52,16 @@ func scored(p *pipeline.Plan) ([]table.Metrics, error) {
 }
 
 func readMetrics(art *artifacts.Artifact) (m table.Metrics, err error) {
-	for _, part := range art.Parts(table.MetricsSchema) {
-		f, err := art.Open(part)
-		if err != nil {
-			return m, err
-		}
-		m, err = table.ReadMetrics(f)
-		return m, errors.Join(err, f.Close())
+	parts := art.Parts(table.MetricsSchema)
+	if len(parts) == 0 {
+		return m, errors.New("holds no metrics")
 	}
-	return m, errors.New("holds no metrics")
+	f, err := art.Open(parts[0])
+	if err != nil {
+		return m, err
+	}
+	m, err = table.ReadMetrics(f)
+	return m, errors.Join(err, f.Close())
 }
 
 // systemJSON is a system's scores as `metrics --json` prints them: those of the

@@ -9,16 +9,15 @@ import (
 	"testing"
 
 	"github.com/hearsight/hearsight/internal/inspect"
+	"github.com/hearsight/hearsight/internal/tool"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
 func TestMain(m *testing.M) {
-	if inspect.IsChild(os.Args) {
-		os.Exit(inspect.Child(os.Args))
+	if inspect.IsChild(os.Args) || tool.IsSentinel(os.Args) {
+		main() // the children of tests that run in this process
 	}
-	testscript.Main(m, map[string]func(){
-		"hearsight": func() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) },
-	})
+	testscript.Main(m, map[string]func(){"hearsight": main})
 }
 
 // TestScript runs the user's contract: testdata/script/*.txtar.

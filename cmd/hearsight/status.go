@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -191,7 +190,9 @@ func (a *app) logCommand() *cobra.Command {
 			defer func() { err = errors.Join(err, s.Close()) }()
 			runs := s.Runs()
 			if list {
-				fmt.Fprintln(a.stdout, strings.Join(runs, "\n"))
+				for _, id := range runs {
+					fmt.Fprintln(a.stdout, id)
+				}
 				return nil
 			}
 			if len(runs) == 0 {

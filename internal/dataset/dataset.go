@@ -34,6 +34,8 @@ type Shape struct {
 	Height, Width, Channels int  // of a feature map or of a picture
 	Pixels                  bool // pictures of uint8 rather than feature maps of float16
 	Coeffs                  int  // numbers a frame
+
+	Tower, Layer string // what made the feature maps, as their file says
 }
 
 // Data is joined pairs. It implements learn.Clips and learn.Images.

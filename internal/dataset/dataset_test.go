@@ -155,7 +155,7 @@ func TestFeatures(t *testing.T) {
 	}
 	in.Images, in.Features = nil, artifact(t, table.FeatureMaps("vgg16", "conv5_3"), []table.FeatureMap{feature("a", 1, 2, 3, 4)})
 	d := open(t, in)
-	if want := (Shape{Height: 1, Width: 1, Channels: 4, Coeffs: 2}); d.Shape() != want {
+	if want := (Shape{Height: 1, Width: 1, Channels: 4, Coeffs: 2, Tower: "vgg16", Layer: "conv5_3"}); d.Shape() != want {
 		t.Errorf("shape %+v, want %+v", d.Shape(), want)
 	}
 	if got := look(t, d, "train"); len(got) != 1 || !slices.Equal(got[0].Image.Half, []uint16{1, 2, 3, 4}) || got[0].Image.Pixels != nil {

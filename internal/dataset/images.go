@@ -59,6 +59,7 @@ func openPhotos[R, P any](d *Data, f table.Format[R], a rows.Parts[P], of func(R
 		return nil, err
 	}
 	first := of(row)
+	d.shape.Tower, d.shape.Layer = set.Meta("tower"), set.Meta("layer")
 	d.shape.Height, d.shape.Width, d.shape.Channels = int(first.height), int(first.width), int(first.channels)
 	d.images = newColumn(len(refs), func(i int) (learn.Image, error) {
 		row, err := set.Row(refs[i])

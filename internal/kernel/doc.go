@@ -13,13 +13,19 @@
 // over the same view; the gradient by the input is a convolution of the padded
 // output gradient with the kernel turned round.
 //
+// Convolutions of 3x3 pixels whose weights do not change go another way:
+// tiles of the input are transformed so that a product of 36 numbers gives
+// 16 pixels ([Winograd]); [PackFrozen] chooses.
+//
 //	gemm.go      Gemm, GemmTA, GemmTB, Packed, Epilogue
-//	product.go   the one driver: blocks of k, tiles of rows, tasks
+//	product.go   the one driver: blocks of k, tiles of rows, tasks; and the
+//	             plain Go tile: the meaning of every fast one
 //	pack.go      how A and B are laid out for a tile
-//	tile.go      the plain Go tile: the meaning of every fast one
-//	conv.go      convolution forward; conv_grad.go its gradients
+//	conv.go      convolution and its gradients
+//	winograd.go  convolutions with fixed weights, by Winograd where it pays
+//	transform.go its transforms: the meaning of the fast ones
 //	pool.go      max-pooling
-//	vector.go    ReLU, Axpy, Dot, Sum, bias; adam.go the Adam step
+//	vector.go    ReLU, Axpy, Dot, Sum, bias, the Adam step
 //	simd/        assembly for float32, written by gen/ with avo
 //
 // # What is promised

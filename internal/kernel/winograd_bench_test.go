@@ -47,3 +47,36 @@ func BenchmarkWinograd(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkVGG16Winograd runs the 13 layers with their pools, one image or four at a
+// time. It needs 0.5 GB.
+func BenchmarkVGG16Winograd(b *testing.B) {
+	rnd := newRand(1)
+	var fast, direct []FrozenConv[float32]
+	var bias [][]float32
+	for _, l := range vgg16 {
+		w, c := random[float32](rnd, 9*l.in*l.out), conv3x3(l.in, l.out)
+		fast, direct = append(fast, PackFrozen(c, w)), append(direct, PackConv2D(c, w))
+		bias = append(bias, make([]float32, l.out))
+	}
+	for _, n := range []int{1, 4} {
+		var x [2][]float32
+		for i := range x {
+			x[i] = random[float32](rnd, n*224*224*64)
+		}
+		for name, layers := range map[string][]FrozenConv[float32]{"direct": direct, "winograd": fast} {
+			b.Run(fmt.Sprintf("batch%d/%s", n, name), func(b *testing.B) {
+				for b.Loop() {
+					for i, l := range vgg16 {
+						f := layers[i].Forward
+						if l.pool {
+							f = layers[i].ForwardPool
+						}
+						f(n, l.side, l.side, x[i%2], bias[i], true, x[(i+1)%2])
+					}
+				}
+				b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "images/s")
+			})
+		}
+	}
+}

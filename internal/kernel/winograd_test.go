@@ -224,3 +224,68 @@ func TestWinogradMisuse(t *testing.T) {
 		})
 	}
 }
+
+// PackFrozen chooses by shape, and both choices compute the same.
+func TestPackFrozen(t *testing.T) {
+	for _, s := range []struct {
+		c    Conv2D
+		wino bool
+	}{
+		{conv3x3(16, 16), true},
+		{conv3x3(15, 16), false},
+		{conv3x3(16, 15), false},
+		{Conv2D{KH: 3, KW: 3, In: 16, Out: 16, StrideH: 2, StrideW: 1, PadH: 1, PadW: 1}, false},
+		{Conv2D{KH: 3, KW: 3, In: 16, Out: 16, StrideH: 1, StrideW: 1, PadH: 1, PadW: 0}, false},
+		{Conv2D{KH: 1, KW: 1, In: 16, Out: 16, StrideH: 1, StrideW: 1}, false},
+	} {
+		const n, h, w = 2, 7, 10
+		rnd := newRand(14)
+		x, wt, bias := random[float32](rnd, n*h*w*s.c.In), random[float32](rnd, s.c.WeightLen()), random[float32](rnd, s.c.Out)
+		f := PackFrozen(s.c, wt)
+		if _, ok := f.(*Winograd[float32]); ok != s.wino {
+			t.Errorf("%+v: a Winograd: %v, want %v", s.c, ok, s.wino)
+		}
+		oh, ow := f.OutSize(h, w)
+		want := newNaiveConv(s.c, n, h, w, widen(x), widen(wt), widen(bias), make([]float64, n*oh*ow*s.c.Out)).y
+		y, pooled := make([]float32, len(want)), make([]float32, n*(oh/2)*(ow/2)*s.c.Out)
+		f.Forward(n, h, w, x, bias, false, y)
+		if d := rms(widen(y), want); !(d <= 2e-6) {
+			t.Errorf("%+v: off by %g", s.c, d)
+		}
+		f.ForwardPool(n, h, w, x, bias, false, pooled)
+		if !slices.Equal(widen(pooled), naivePool(n, oh, ow, s.c.Out, widen(y))) {
+			t.Errorf("%+v: pooled is not the maxima of the unpooled", s.c)
+		}
+	}
+}
+
+// PyTorch's 3x3 convolutions, through Winograd.
+func TestGoldenWinograd(t *testing.T) {
+	eachPath(t, func(t *testing.T) {
+		tried := 0
+		for name, a := range goldenCases(t, "conv2d") {
+			kh, kw := size(a["w"])
+			sh, sw := pair(a["stride"], 1)
+			ph, pw := pair(a["pad"], 0)
+			c := Conv2D{KH: kh, KW: kw, In: a["w"].Shape[1], Out: a["w"].Shape[0], StrideH: sh, StrideW: sw, PadH: ph, PadW: pw}
+			if !c.isWinograd() {
+				continue
+			}
+			tried++
+			var bias []float32
+			if a["b"] != nil {
+				bias = narrow[float32](a["b"].F64)
+			}
+			h, w := size(a["x"])
+			want := channelsLast(a["y"])
+			y := make([]float32, len(want))
+			PackWinograd(c, narrow[float32](weightsLast(a["w"]))).Forward(a["x"].Shape[0], h, w, narrow[float32](channelsLast(a["x"])), bias, false, y)
+			if d := worst(y, want); !(d <= 1e-5) {
+				t.Errorf("%s: off by %g", name, d)
+			}
+		}
+		if tried == 0 {
+			t.Error("no golden case is 3x3 with stride and border 1")
+		}
+	})
+}

@@ -72,15 +72,17 @@ func towers(b testing.TB, image string, o model.HeadOptions, audio string) (i, a
 	if err != nil {
 		b.Fatal(err)
 	}
-	if a, err = model.AudioTower(audio, 40); err != nil {
+	if a, err = model.AudioTower(audio, model.AudioOptions{Coeffs: 40}); err != nil {
 		b.Fatal(err)
 	}
 	return i, a
 }
 
-func conv5Spec(b testing.TB) model.Spec {
+func conv5Spec(b testing.TB) model.Spec { return paperSpec(b, "conv5") }
+
+func paperSpec(b testing.TB, audio string) model.Spec {
 	spec := model.Spec{Height: 14, Width: 14, Frames: 1024, Length: model.LengthFixed, Similarity: nn.MISA, Scale: 1, Init: model.InitPyTorch}
-	spec.Image, spec.Audio = towers(b, "head", model.HeadOptions{In: 512}, "conv5")
+	spec.Image, spec.Audio = towers(b, "head", model.HeadOptions{In: 512}, audio)
 	return spec
 }
 
@@ -132,6 +134,14 @@ func BenchmarkCheckpoint(b *testing.B) {
 // features.
 func BenchmarkStepConv5(b *testing.B) {
 	benchmarkStep(b, conv5Spec(b), Paper(), func(i int) int { return 300 + 5*i })
+}
+
+func BenchmarkStepConv6(b *testing.B) { benchmarkPaper(b, "conv6") }
+func BenchmarkStepLSTM(b *testing.B)  { benchmarkPaper(b, "lstm") }
+func BenchmarkStepGRU(b *testing.B)   { benchmarkPaper(b, "gru") }
+
+func benchmarkPaper(b *testing.B, audio string) {
+	benchmarkStep(b, paperSpec(b, audio), Paper(), func(i int) int { return 300 + 5*i })
 }
 
 // BenchmarkStepScenes is a step of the demo: batch 16, 64x64 pictures, clips of

@@ -47,8 +47,8 @@ func NewScorer(m *model.Model[float32]) (*Scorer, error) {
 	}
 	s.images.each = m.Image.Steps(m.Height) * m.Image.Steps(m.Width) * m.Image.Out()
 	if s.clips, err = s.network(func(g *nn.Graph[float32]) ([]*nn.Node, *nn.Node) {
-		x := g.Input("clips", embedClips, m.Frames, m.Audio.In)
-		return []*nn.Node{x}, m.EmbedAudio(g, x)
+		in := []*nn.Node{g.Input("clips", embedClips, m.Frames, m.Audio.In), g.Input("clips' frames", embedClips)}
+		return in, m.EmbedAudio(g, in[0], in[1])
 	}); err != nil {
 		return nil, err
 	}
@@ -82,6 +82,7 @@ func (s *Scorer) Similarities(ctx context.Context, images []int, from Images, cl
 	out := Matrix{Images: len(images), Clips: len(clips), S: make([]float64, len(images)*len(clips))}
 	lengths := make([]float32, len(clips))
 	speech := make([]float32, len(clips)*s.clips.each)
+	counted := s.clips.m.Data(s.clips.in[1])
 	err := s.embed(ctx, s.clips, len(clips), embedClips, speech, func(i int, dst []float32) error {
 		x, err := frames.Frames(clips[i])
 		if err != nil {
@@ -92,6 +93,7 @@ func (s *Scorer) Similarities(ctx context.Context, images []int, from Images, cl
 			return fmt.Errorf("clip %d: %w", clips[i], err)
 		}
 		lengths[i] = float32(s.model.OutFrames(n, s.model.Frames))
+		counted[i%embedClips] = lengths[i]
 		return nil
 	})
 	if err != nil {

@@ -14,17 +14,14 @@ import (
 // A Frozen is a pretrained network cut off at a convolutional layer, for
 // inference. It does not change: several goroutines may use it at once.
 type Frozen struct {
-	Name  string // vgg16, resnet50
-	Layer string // whose output it gives: conv5_3, stage 4
+	Name  string // vgg16, vgg19, resnet50
+	Layer string // whose output it gives: [FrozenLayer]
 	Out   int    // channels of the output
 
-	run  func(s *scratch, x []float32, h, w int) ([]float32, int, int)
-	side int // the input's sides are multiples of it
+	run    func(s *scratch, x []float32, h, w int) ([]float32, int, int)
+	side   int             // the input's sides are at least this
+	pixels [3][256]float32 // what the network sees of a red, green and blue byte
 }
-
-// frozenMean is what both networks were trained to have subtracted from RGB in
-// 0..255; nothing is divided. The usual ImageNet mean of Caffe's models.
-var frozenMean = [3]float32{123.68, 116.779, 103.939}
 
 // maxFrozenSide bounds the pictures that a frozen network takes.
 const maxFrozenSide = 1024
@@ -32,8 +29,8 @@ const maxFrozenSide = 1024
 // WeightsFile is the name of a frozen network's weights in a folder of weights.
 func WeightsFile(name string) string {
 	switch name {
-	case "vgg16":
-		return "vgg16_conv_fp16.safetensors"
+	case "vgg16", "vgg19":
+		return name + "_conv_fp16.safetensors"
 	case "resnet50":
 		return "resnet50_to_layer3_fp16.safetensors"
 	}
@@ -41,23 +38,31 @@ func WeightsFile(name string) string {
 }
 
 // OpenFrozen loads a frozen network by name from its weights: a safetensors
-// file, or a folder that holds [WeightsFile].
-func OpenFrozen(name, path string) (*Frozen, error) {
-	if WeightsFile(name) == "" {
-		return nil, unknown("network", name, frozenNames)
+// file, or a folder that holds [WeightsFile]. With random values no file is
+// looked at.
+func OpenFrozen(name, path string, o FrozenOptions) (*Frozen, error) {
+	if err := o.check(name); err != nil {
+		return nil, err
+	}
+	if o.Init == InitRandom {
+		return LoadFrozen(name, nil, o)
 	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("weights of %s: %w", name, err)
 	}
 	if info.IsDir() {
-		path = filepath.Join(path, WeightsFile(name))
+		file := WeightsFile(name)
+		if o.Init == InitIdentity {
+			file = WeightsFile("vgg16")
+		}
+		path = filepath.Join(path, file)
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("weights of %s: %w", name, err)
 	}
-	f, err := LoadFrozen(name, data)
+	f, err := LoadFrozen(name, data, o)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -66,24 +71,35 @@ func OpenFrozen(name, path string) (*Frozen, error) {
 
 // LoadFrozen makes a frozen network from the bytes of its safetensors file. The
 // error lists all tensors that are missing or of another shape.
-func LoadFrozen(name string, data []byte) (*Frozen, error) {
-	t, err := ParseTensors(data)
-	if err != nil {
+func LoadFrozen(name string, data []byte, o FrozenOptions) (*Frozen, error) {
+	if err := o.check(name); err != nil {
 		return nil, err
 	}
-	l := &loader{tensors: t}
+	l := &loader{seed: o.Seed}
+	if o.Init != InitRandom {
+		t, err := ParseTensors(data)
+		if err != nil {
+			return nil, err
+		}
+		l.tensors = t
+	}
+	var err error
+	if l.how, err = o.conventions(name, l.tensors); err != nil {
+		return nil, fmt.Errorf("weights of %s: %w", name, err)
+	}
 	var f *Frozen
-	switch name {
-	case "vgg16":
-		f = l.vgg16()
-	case "resnet50":
-		f = l.resnet50()
+	switch {
+	case name == "resnet50":
+		f = l.resnet50(o.stage())
+	case o.Init == InitIdentity:
+		f = l.vgg(vggBlocks["vgg16"])
 	default:
-		return nil, unknown("network", name, frozenNames)
+		f = l.vgg(vggBlocks[name])
 	}
 	if len(l.wrong) > 0 {
 		return nil, fmt.Errorf("weights of %s do not fit: %s", name, strings.Join(l.wrong, "; "))
 	}
+	f.Name, f.Layer, f.pixels = name, FrozenLayer(name, o.Stage), l.how.pixels()
 	return f, nil
 }
 
@@ -102,7 +118,7 @@ func (f *Frozen) Features(pixels []uint8, h, w int) (features []float32, outH, o
 	x := s.take(len(pixels))
 	for i := 0; i < len(pixels); i += 3 {
 		for c := range 3 {
-			x[i+c] = float32(pixels[i+2-c]) - frozenMean[c]
+			x[i+c] = f.pixels[c][pixels[i+2-c]]
 		}
 	}
 	x, outH, outW = f.run(s, x, h, w)
@@ -114,25 +130,49 @@ func (f *Frozen) Features(pixels []uint8, h, w int) (features []float32, outH, o
 
 // A convLayer is one convolution with its weights packed.
 type convLayer struct {
-	*kernel.PackedConv2D[float32]
+	kernel.FrozenConv[float32]
 	bias []float32
 }
 
 // forward runs the layer on x [h][w][in] and returns its output in scratch.
 func (l *convLayer) forward(s *scratch, x []float32, h, w int, relu bool) (y []float32, oh, ow int) {
 	oh, ow = l.OutSize(h, w)
-	y = s.take(oh * ow * l.PackedConv2D.Out)
+	y = s.take(oh * ow * len(l.bias))
 	l.Forward(1, h, w, x, l.bias, relu, y)
 	return y, oh, ow
 }
 
-// A loader takes layers out of a file and remembers what was wrong.
+// forwardPool is forward with ReLU, and a max-pool of 2x2 after it.
+func (l *convLayer) forwardPool(s *scratch, x []float32, h, w int) (y []float32, oh, ow int) {
+	oh, ow = l.OutSize(h, w)
+	oh, ow = oh/2, ow/2
+	y = s.take(oh * ow * len(l.bias))
+	l.ForwardPool(1, h, w, x, l.bias, true, y)
+	return y, oh, ow
+}
+
+// A loader takes layers out of a file and remembers what was wrong; without a
+// file it draws them.
 type loader struct {
-	tensors *Tensors
+	tensors *Tensors // nil: random values
+	seed    uint64
+	how     conventions
 	wrong   []string
 }
 
+// has reports whether there is such a tensor.
+func (l *loader) has(name string) bool {
+	if l.tensors == nil {
+		return true
+	}
+	_, _, ok := l.tensors.Info(name)
+	return ok
+}
+
 func (l *loader) get(name string, shape ...int) []float32 {
+	if l.tensors == nil {
+		return randomTensor(l.seed, name, shape)
+	}
 	v, err := l.tensors.Float32(name, shape...)
 	if err != nil {
 		l.wrong = append(l.wrong, err.Error())
@@ -141,11 +181,14 @@ func (l *loader) get(name string, shape ...int) []float32 {
 	return v
 }
 
-// conv takes a convolution: weight [out][in][k][k] and, where has bias, bias.
-// scale and shift, where not nil, are folded in: the layer's output is then
-// conv*scale + shift.
+// conv takes a convolution: weight [out][in][k][k] and bias. scale and shift,
+// where not nil, are folded in: the layer's output is then conv*scale + shift,
+// and there need be no bias.
 func (l *loader) conv(name string, k, stride, in, out int, scale, shift []float64) *convLayer {
-	weight, bias := l.get(name+".weight", out, in, k, k), l.get(name+".bias", out)
+	weight, bias := l.get(name+".weight", out, in, k, k), make([]float32, out)
+	if scale == nil || l.has(name+".bias") {
+		bias = l.get(name+".bias", out)
+	}
 	if len(l.wrong) > 0 {
 		return nil
 	}
@@ -163,7 +206,7 @@ func (l *loader) conv(name string, k, stride, in, out int, scale, shift []float6
 		}
 	}
 	shape := kernel.Conv2D{KH: k, KW: k, In: in, Out: out, StrideH: stride, StrideW: stride, PadH: k / 2, PadW: k / 2}
-	return &convLayer{PackedConv2D: kernel.PackConv2D(shape, ours), bias: bias}
+	return &convLayer{FrozenConv: kernel.PackFrozen(shape, ours), bias: bias}
 }
 
 // A scratch hands out the buffers of one forward pass and takes them back.

@@ -37,7 +37,7 @@ func numericPaths(t *testing.T, f func(t *testing.T)) {
 
 func openFrozen(t testing.TB, name string) *Frozen {
 	t.Helper()
-	f, err := OpenFrozen(name, sharedtest.Path(t, "data", "weights"))
+	f, err := OpenFrozen(name, sharedtest.Path(t, "data", "weights"), FrozenOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,14 +169,20 @@ func TestFrozenWrongWeights(t *testing.T) {
 	}, nil); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"vgg16", "resnet50"} {
-		_, err := LoadFrozen(name, []byte(file.String()))
+	caffe := FrozenOptions{Input: InputCaffe, Stride: ""}
+	for _, name := range []string{"vgg16", "vgg19", "resnet50"} {
+		o := caffe
+		if name == "resnet50" {
+			o.Stride, o.Stage = StrideConv2, 5
+		}
+		_, err := LoadFrozen(name, []byte(file.String()), o)
 		if err == nil {
 			t.Fatalf("%s was made of two tensors", name)
 		}
 		missing := map[string][]string{
 			"vgg16":    {"features.0.bias has shape [63], want [64]", "features.2.weight is missing", "features.28.bias is missing"},
-			"resnet50": {"conv1.weight is missing", "bn1.running_var is missing", "layer3.5.conv3.weight is missing", "layer2.0.downsample.0.bias is missing"},
+			"vgg19":    {"features.0.bias has shape [63], want [64]", "features.16.weight is missing", "features.34.bias is missing"},
+			"resnet50": {"conv1.weight is missing", "bn1.running_var is missing", "layer4.2.conv3.weight is missing", "layer2.0.downsample.0.weight is missing"},
 		}[name]
 		for _, m := range missing {
 			if !strings.Contains(err.Error(), m) {
@@ -184,14 +190,48 @@ func TestFrozenWrongWeights(t *testing.T) {
 			}
 		}
 	}
-	if _, err := OpenFrozen("vgg19", t.TempDir()); err == nil || !strings.Contains(err.Error(), "not built yet") {
-		t.Errorf("vgg19: %v, want not built yet", err)
-	}
-	if _, err := OpenFrozen("vgg17", t.TempDir()); err == nil || !strings.Contains(err.Error(), "not known") {
+	if _, err := OpenFrozen("vgg17", t.TempDir(), FrozenOptions{}); err == nil || !strings.Contains(err.Error(), "not known") {
 		t.Errorf("vgg17: %v, want not known", err)
 	}
-	if _, err := OpenFrozen("vgg16", filepath.Join(t.TempDir(), "none")); err == nil {
+	if _, err := OpenFrozen("vgg16", filepath.Join(t.TempDir(), "none"), FrozenOptions{}); err == nil {
 		t.Error("weights that do not exist were opened")
+	}
+}
+
+// TestFrozenOptions: what does not go together, and conventions that nobody
+// stated.
+func TestFrozenOptions(t *testing.T) {
+	var file strings.Builder
+	if err := writeTensors(&file, []namedTensor{{"a", []int{1}, []float32{1}}}, map[string]string{"bn_eps": "much"}); err != nil {
+		t.Fatal(err)
+	}
+	for want, c := range map[string]struct {
+		name string
+		o    FrozenOptions
+	}{
+		"is for vgg19":          {"vgg16", FrozenOptions{Init: InitIdentity}},
+		"vgg19 has no stages":   {"vgg19", FrozenOptions{Stage: 5}},
+		"want 4 or 5":           {"resnet50", FrozenOptions{Stage: 3}},
+		`init "best"`:           {"vgg16", FrozenOptions{Init: "best"}},
+		`stride "conv3"`:        {"resnet50", FrozenOptions{Stride: "conv3"}},
+		`input "bgr"`:           {"vgg16", FrozenOptions{Input: "bgr"}},
+		"does not say where":    {"resnet50", FrozenOptions{Input: InputCaffe}},
+		"does not say how pix":  {"vgg19", FrozenOptions{}},
+		`bn_eps "much"`:         {"vgg16", FrozenOptions{Input: InputCaffe}},
+		"give stride: conv1 (t": {"resnet50", FrozenOptions{}},
+	} {
+		if _, err := LoadFrozen(c.name, []byte(file.String()), c.o); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", want, err)
+		}
+	}
+	for remark, want := range map[string]string{"conv1": "conv1", "conv2": "conv2", "": "", "in the 3x3 (conv2)": "conv2", "conv1, not conv2": ""} {
+		if got := stride(remark); got != want {
+			t.Errorf("stride(%q) = %q, want %q", remark, got, want)
+		}
+	}
+	caffe, torch := conventions{input: InputCaffe}.pixels(), conventions{input: InputTorchvision}.pixels()
+	if caffe[2][200] != 200-103.939 || math.Abs(float64(torch[0][255])-(1-.485)/.229) > 1e-6 {
+		t.Errorf("a blue of 200 becomes %v, a red of 255 %v", caffe[2][200], torch[0][255])
 	}
 }
 
@@ -210,7 +250,7 @@ func TestFoldedBatchNorm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &loader{tensors: tensors}
+	l := &loader{tensors: tensors, how: conventions{epsilon: 1.001e-5}}
 	layer := l.folded("c", "n", 1, 2, 1, 2)
 	if len(l.wrong) > 0 {
 		t.Fatal(l.wrong)

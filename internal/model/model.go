@@ -1,12 +1,9 @@
 package model
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"slices"
 
 	"github.com/hearsight/hearsight/internal/nn"
@@ -114,47 +111,11 @@ func blank[T nn.Float](spec Spec) (*Model[T], error) {
 	return &Model[T]{Spec: spec, image: newTower[T]("image", spec.Image), audio: newTower[T]("audio", spec.Audio)}, nil
 }
 
-func (t tower[T]) initialise(init string, seed uint64) {
-	for i, l := range t.Layers {
-		switch l.Op {
-		case "norm":
-			for j := range t.weights[i].W {
-				t.weights[i].W[j] = 1
-			}
-		case "conv":
-			fan := float64(len(t.weights[i].W) / l.Channels)
-			if init == InitHe {
-				gain := l.Gain
-				if gain == 0 {
-					gain = 2
-				}
-				fill(t.weights[i], seed, func(r *rand.Rand) float64 { return r.NormFloat64() * math.Sqrt(gain/fan) })
-				continue
-			}
-			uniform := func(r *rand.Rand) float64 { return (2*r.Float64() - 1) / math.Sqrt(fan) }
-			fill(t.weights[i], seed, uniform)
-			fill(t.biases[i], seed, uniform)
-		}
-	}
-}
-
-func fill[T nn.Float](p *nn.Param[T], seed uint64, next func(*rand.Rand) float64) {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%d %s", seed, p.Name))
-	r := rand.New(rand.NewPCG(binary.LittleEndian.Uint64(sum[:]), binary.LittleEndian.Uint64(sum[8:])))
-	for i := range p.W {
-		p.W[i] = T(next(r))
-	}
-}
-
 // Params lists all parameters, image tower first, in the order of the layers.
 func (m *Model[T]) Params() []*nn.Param[T] {
 	var out []*nn.Param[T]
-	for _, t := range []tower[T]{m.image, m.audio} {
-		for i, w := range t.weights {
-			if w != nil {
-				out = append(out, w, t.biases[i])
-			}
-		}
+	for _, p := range slices.Concat(m.image.params, m.audio.params) {
+		out = append(out, p...)
 	}
 	return out
 }
@@ -180,16 +141,23 @@ func (m *Model[T]) Size() int {
 }
 
 // EmbedImages adds the image tower: x [n][h][w][in] to [n][h'][w'][c].
-func (m *Model[T]) EmbedImages(g *nn.Graph[T], x *nn.Node) *nn.Node { return m.image.apply(g, x) }
+func (m *Model[T]) EmbedImages(g *nn.Graph[T], x *nn.Node) *nn.Node { return m.image.apply(g, x, nil) }
 
-// EmbedAudio adds the audio tower: x [n][t][coefficients] to [n][t'][c].
-func (m *Model[T]) EmbedAudio(g *nn.Graph[T], x *nn.Node) *nn.Node { return m.audio.apply(g, x) }
+// EmbedAudio adds the audio tower: x [n][t][coefficients] to [n][t'][c]. frames,
+// [n], holds what [Spec.OutFrames] says of each clip: a layer that reads a clip
+// backwards starts there.
+func (m *Model[T]) EmbedAudio(g *nn.Graph[T], x, frames *nn.Node) *nn.Node {
+	if m.Length == LengthFixed {
+		frames = nil // all of them
+	}
+	return m.audio.apply(g, x, frames)
+}
 
 // Similarities adds both towers and their similarity, [images][clips]. frames
 // holds what [Spec.OutFrames] says of each clip.
 func (m *Model[T]) Similarities(g *nn.Graph[T], images, audio, frames *nn.Node) *nn.Node {
 	i := m.EmbedImages(g, images)
-	a := m.EmbedAudio(g, audio)
+	a := m.EmbedAudio(g, audio, frames)
 	return g.Similarity(m.Similarity, i, a, frames, m.Scale)
 }
 

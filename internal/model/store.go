@@ -105,25 +105,6 @@ func Load(config, weights []byte) (*Model[float32], error) {
 	return m, nil
 }
 
-// sizeOf counts a checked tower's parameters without making them.
-func sizeOf(t Tower) int {
-	n, in := 0, t.In
-	for _, l := range t.Layers {
-		switch l.Op {
-		case "norm":
-			n += 2 * in
-		case "conv":
-			k := l.Kernel
-			if t.Dims == 2 {
-				k *= l.Kernel
-			}
-			n += k*in*l.Channels + l.Channels
-			in = l.Channels
-		}
-	}
-	return n
-}
-
 func (m *Model[T]) take(tensors *Tensors) error {
 	var wrong []string
 	used := 0

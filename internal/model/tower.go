@@ -13,14 +13,29 @@ const Dim = 1024
 
 // A Layer is one step of a tower.
 type Layer struct {
-	Op       string  `json:"op"`                 // "conv", "pool" or "norm"
-	Name     string  `json:"name,omitempty"`     // of the parameters
-	Kernel   int     `json:"kernel,omitempty"`   // conv, pool: its width (and height, for images)
-	Stride   int     `json:"stride,omitempty"`   // conv, pool
-	Pad      int     `json:"pad,omitempty"`      // conv, pool: on both sides
-	Channels int     `json:"channels,omitempty"` // conv: of the output
-	ReLU     bool    `json:"relu,omitempty"`     // conv
-	Gain     float64 `json:"gain,omitempty"`     // conv: He-normal's numerator; 0 is 2
+	Op            string  `json:"op"`                      // "conv", "pool", "norm", "linear", "lstm" or "gru"
+	Name          string  `json:"name,omitempty"`          // of the parameters
+	Kernel        int     `json:"kernel,omitempty"`        // conv, pool: its width (and height, for images)
+	Stride        int     `json:"stride,omitempty"`        // conv, pool
+	Pad           int     `json:"pad,omitempty"`           // conv, pool: on both sides
+	Channels      int     `json:"channels,omitempty"`      // conv, linear: of the output; lstm, gru: hidden units
+	ReLU          bool    `json:"relu,omitempty"`          // conv
+	Gain          float64 `json:"gain,omitempty"`          // conv, linear: He-normal's numerator; 0 is 2
+	Bidirectional bool    `json:"bidirectional,omitempty"` // lstm, gru: a second one in reverse beside it
+}
+
+// recurrent reports whether the layer is an LSTM or a GRU.
+func (l Layer) recurrent() bool { return nn.Gates(l.Op) > 0 }
+
+// out is the number of channels after the layer, given those before it.
+func (l Layer) out(in int) int {
+	switch {
+	case l.Bidirectional:
+		return 2 * l.Channels
+	case l.Op == "norm" || l.Op == "pool":
+		return in
+	}
+	return l.Channels
 }
 
 // A Tower is a trained network: layers over time (1 dimension) or over a
@@ -32,37 +47,20 @@ type Tower struct {
 	Layers []Layer `json:"layers"`
 }
 
-// Towers by name. Those of notBuilt are in the paper and come later.
+// Towers by name.
 var (
-	frozenNames = []string{"vgg16", "resnet50"}
+	frozenNames = []string{"vgg16", "vgg19", "resnet50"}
 	imageNames  = []string{"head", "small"}
-	audioNames  = []string{"conv5", "conv6", "small"}
-	notBuilt    = []string{"vgg19", "lstm", "gru"}
+	audioNames  = []string{"conv5", "conv6", "lstm", "gru", "small"}
 )
 
-// Known reports whether name is any network of the paper or of ours.
-func Known(name string) bool { return Built(name) || slices.Contains(notBuilt, name) }
-
-// Built reports whether the network called name can be used.
-func Built(name string) bool {
-	return slices.Contains(slices.Concat(frozenNames, imageNames, audioNames), name)
-}
-
-// FrozenNames, ImageNames and AudioNames list the networks that are built.
+// FrozenNames, ImageNames and AudioNames list the networks.
 func FrozenNames() []string { return slices.Clone(frozenNames) }
 func ImageNames() []string  { return slices.Clone(imageNames) }
 func AudioNames() []string  { return slices.Clone(audioNames) }
 
-// A NotBuiltError says that a network is known but not built yet.
-type NotBuiltError struct{ Name string }
-
-func (e *NotBuiltError) Error() string { return fmt.Sprintf("network %s is not built yet", e.Name) }
-
 // unknown is the error for a name that is not among have.
 func unknown(what, name string, have []string) error {
-	if slices.Contains(notBuilt, name) {
-		return &NotBuiltError{Name: name}
-	}
 	return fmt.Errorf("%s %q is not known (have %s)", what, name, strings.Join(have, ", "))
 }
 
@@ -112,14 +110,24 @@ func headTower(o HeadOptions) (Tower, error) {
 	}}, nil
 }
 
-// AudioTower returns an audio tower by name, for frames of the given number of
-// coefficients: "conv5" and "conv6" of the paper (T/16 steps), or "small",
-// which goes with the image tower of that name.
-func AudioTower(name string, coeffs int) (Tower, error) {
-	if coeffs < 1 {
-		return Tower{}, fmt.Errorf("audio tower for %d coefficients: want at least 1", coeffs)
+// AudioOptions are the settings of an audio tower.
+type AudioOptions struct {
+	Coeffs int // numbers a frame
+
+	// Of the towers "lstm" and "gru".
+	Layers        int // recurrent layers; 0 is 2
+	Hidden        int // units of each; 0 is 512
+	Bidirectional bool
+}
+
+// AudioTower returns an audio tower by name: of the paper "conv5" and "conv6"
+// (T/16 steps) and "lstm" and "gru" (T/2 - 2 steps), or "small", which goes with
+// the image tower of that name.
+func AudioTower(name string, o AudioOptions) (Tower, error) {
+	if o.Coeffs < 1 {
+		return Tower{}, fmt.Errorf("audio tower for %d coefficients: want at least 1", o.Coeffs)
 	}
-	t := Tower{Name: name, Dims: 1, In: coeffs}
+	t := Tower{Name: name, Dims: 1, In: o.Coeffs}
 	switch name {
 	case "conv5", "conv6":
 		t.Layers = []Layer{{Op: "norm", Name: "norm"}}
@@ -128,6 +136,8 @@ func AudioTower(name string, coeffs int) (Tower, error) {
 			t.Layers = append(t.Layers, same("conv6", 17, Dim, true)) // and no fifth pool
 		}
 		return t, nil
+	case "lstm", "gru":
+		return t, t.recurrent(o)
 	case "small":
 		t.convPool([]int{1, 11, 9, 5, 5}, []int{16, 16, 32, 32, 64})
 		t.Layers[len(t.Layers)-2].ReLU = false
@@ -147,18 +157,39 @@ func (t *Tower) convPool(kernels, channels []int) {
 	}
 }
 
+// recurrent adds the paper's recurrent towers: a convolution as in Merkx et al.
+// 2019, the recurrent layers, one linear layer.
+func (t *Tower) recurrent(o AudioOptions) error {
+	if o.Layers == 0 {
+		o.Layers = 2
+	}
+	if o.Hidden == 0 {
+		o.Hidden = 512
+	}
+	if o.Layers < 1 || o.Layers > maxRecurrent || o.Hidden < 1 || o.Hidden > maxChannels/2 {
+		return fmt.Errorf("audio tower %s: %d layers of %d units are out of range", t.Name, o.Layers, o.Hidden)
+	}
+	t.Layers = []Layer{{Op: "conv", Name: "conv", Kernel: 6, Stride: 2, Channels: 64, Gain: 1}}
+	for i := range o.Layers {
+		t.Layers = append(t.Layers, Layer{Op: t.Name, Name: fmt.Sprintf("%s%d", t.Name, i+1), Channels: o.Hidden, Bidirectional: o.Bidirectional})
+	}
+	t.Layers = append(t.Layers, Layer{Op: "linear", Name: "linear", Channels: Dim, Gain: 1})
+	return nil
+}
+
 func same(name string, kernel, channels int, relu bool) Layer {
 	return Layer{Op: "conv", Name: name, Kernel: kernel, Stride: 1, Pad: kernel / 2, Channels: channels, ReLU: relu}
 }
 
 // limits keep a model file from asking for absurd sizes.
 const (
-	maxLayers   = 64
-	maxChannels = 1 << 14
-	maxKernel   = 256
-	maxSide     = 1 << 14
-	maxWeights  = 1 << 28 // in one tensor
-	maxValues   = 1 << 28 // in one layer's output
+	maxLayers    = 64
+	maxRecurrent = 16
+	maxChannels  = 1 << 14
+	maxKernel    = 256
+	maxSide      = 1 << 14
+	maxWeights   = 1 << 28 // in one tensor
+	maxValues    = 1 << 28 // in one layer's output
 )
 
 // check says whether the layers can follow each other.
@@ -169,7 +200,7 @@ func (t Tower) check() error {
 	if t.In < 1 || t.In > maxChannels || len(t.Layers) == 0 || len(t.Layers) > maxLayers {
 		return fmt.Errorf("tower %s: %d channels and %d layers are out of range", t.Name, t.In, len(t.Layers))
 	}
-	in, names := t.In, map[string]bool{}
+	in, names, backward := t.In, map[string]bool{}, false
 	for i, l := range t.Layers {
 		if err := l.check(t.Dims, in); err != nil {
 			return fmt.Errorf("tower %s, layer %d: %w", t.Name, i+1, err)
@@ -180,18 +211,26 @@ func (t Tower) check() error {
 			}
 			names[l.Name] = true
 		}
-		if l.Op == "conv" {
-			in = l.Channels
+		if backward && (l.Op == "conv" || l.Op == "pool") {
+			// The frames that count are known for the tower's output alone.
+			return fmt.Errorf("tower %s, layer %d: a %s may not follow a layer that reads backwards", t.Name, i+1, l.Op)
 		}
+		in, backward = l.out(in), backward || l.Bidirectional
 	}
 	return nil
 }
 
 func (l Layer) check(dims, in int) error {
-	if l.Op == "norm" {
-		return nil
+	if l.Bidirectional && !l.recurrent() {
+		return fmt.Errorf("a %s has no direction", l.Op)
 	}
-	if l.Op != "conv" && l.Op != "pool" {
+	switch l.Op {
+	case "norm":
+		return nil
+	case "linear", nn.LSTM, nn.GRU:
+		return l.checkProducts(dims, in)
+	case "conv", "pool":
+	default:
 		return fmt.Errorf("operation %q is not known", l.Op)
 	}
 	if l.Kernel < 1 || l.Kernel > maxKernel || l.Stride < 1 || l.Stride > maxKernel || l.Pad < 0 || l.Pad >= l.Kernel {
@@ -209,13 +248,25 @@ func (l Layer) check(dims, in int) error {
 	return nil
 }
 
+// checkProducts is check for layers that are matrix products over time.
+func (l Layer) checkProducts(dims, in int) error {
+	if dims != 1 {
+		return fmt.Errorf("a %s is for sound", l.Op)
+	}
+	if l.Channels < 1 || l.Channels > maxChannels/2 {
+		return fmt.Errorf("%d channels are out of range", l.Channels)
+	}
+	if w := max(1, nn.Gates(l.Op)) * l.Channels; w*in > maxWeights || l.recurrent() && w*l.Channels > maxWeights {
+		return fmt.Errorf("a %s from %d to %d channels is too large", l.Op, in, l.Channels)
+	}
+	return nil
+}
+
 // Out is the number of channels that the tower ends in.
 func (t Tower) Out() int {
 	out := t.In
 	for _, l := range t.Layers {
-		if l.Op == "conv" {
-			out = l.Channels
-		}
+		out = l.out(out)
 	}
 	return out
 }
@@ -224,7 +275,7 @@ func (t Tower) Out() int {
 // the input is too short.
 func (t Tower) Steps(n int) int {
 	for _, l := range t.Layers {
-		if l.Op == "norm" {
+		if l.Op != "conv" && l.Op != "pool" {
 			continue
 		}
 		if n+2*l.Pad < l.Kernel {
@@ -235,68 +286,18 @@ func (t Tower) Steps(n int) int {
 	return n
 }
 
-// largest is the number of values in the largest input or output of a layer.
+// largest is the number of values in the largest input or output of a layer, or
+// in what it keeps for the way back.
 func (t Tower) largest(h, w int) int {
 	most, c := h*w*t.In, t.In
 	for i, l := range t.Layers {
-		if l.Op == "conv" {
-			c = l.Channels
-		}
+		c = l.out(c)
 		upTo := Tower{Layers: t.Layers[:i+1]}
 		if t.Dims == 2 {
 			most = max(most, upTo.Steps(h)*upTo.Steps(w)*c)
 		} else {
-			most = max(most, upTo.Steps(w)*c)
+			most = max(most, upTo.Steps(w)*max(c, nn.Gates(l.Op)*l.Channels))
 		}
 	}
 	return most
-}
-
-// tower is a Tower with its parameters.
-type tower[T nn.Float] struct {
-	Tower
-	weights, biases []*nn.Param[T] // one a layer, nil for a pool
-	stats           []*nn.Stats[T] // of a norm
-}
-
-func newTower[T nn.Float](prefix string, t Tower) tower[T] {
-	n := len(t.Layers)
-	out := tower[T]{Tower: t, weights: make([]*nn.Param[T], n), biases: make([]*nn.Param[T], n), stats: make([]*nn.Stats[T], n)}
-	in := t.In
-	for i, l := range t.Layers {
-		name := prefix + "." + l.Name
-		switch l.Op {
-		case "conv":
-			shape := []int{l.Kernel, in, l.Channels}
-			if t.Dims == 2 {
-				shape = []int{l.Kernel, l.Kernel, in, l.Channels}
-			}
-			out.weights[i], out.biases[i] = nn.NewParam[T](name+".weight", shape...), nn.NewParam[T](name+".bias", l.Channels)
-			in = l.Channels
-		case "norm":
-			out.weights[i], out.biases[i] = nn.NewParam[T](name+".weight", in), nn.NewParam[T](name+".bias", in)
-			out.stats[i] = nn.NewStats[T](name, in)
-		}
-	}
-	return out
-}
-
-// apply adds the tower to a graph.
-func (t tower[T]) apply(g *nn.Graph[T], x *nn.Node) *nn.Node {
-	for i, l := range t.Layers {
-		switch {
-		case l.Op == "norm":
-			x = g.BatchNorm(x, g.Param(t.weights[i]), g.Param(t.biases[i]), t.stats[i])
-		case l.Op == "pool" && t.Dims == 1:
-			x = g.MaxPool1D(x, l.Kernel, l.Stride, l.Pad)
-		case l.Op == "pool":
-			x = g.MaxPool2D(x, nn.Pool{KH: l.Kernel, KW: l.Kernel, StrideH: l.Stride, StrideW: l.Stride, PadH: l.Pad, PadW: l.Pad})
-		case t.Dims == 1:
-			x = g.Conv1D(x, g.Param(t.weights[i]), g.Param(t.biases[i]), nn.Conv1D{Stride: l.Stride, Pad: l.Pad, ReLU: l.ReLU})
-		default:
-			x = g.Conv2D(x, g.Param(t.weights[i]), g.Param(t.biases[i]),
-				nn.Conv2D{StrideH: l.Stride, StrideW: l.Stride, PadH: l.Pad, PadW: l.Pad, ReLU: l.ReLU})
-		}
-	}
-	return x
 }

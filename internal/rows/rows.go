@@ -116,6 +116,14 @@ func (s *Set[R]) Row(ref Ref) (R, error) {
 	return s.readers[ref.part].Row(ref.row)
 }
 
+// Meta returns a remark of the first part's metadata, or an empty string.
+func (s *Set[R]) Meta(key string) string {
+	if len(s.readers) == 0 {
+		return ""
+	}
+	return s.readers[0].Meta(key)
+}
+
 // Close closes the parts.
 func (s *Set[R]) Close() error {
 	var err error

@@ -53,9 +53,9 @@ var Curve = Format[CurvePoint]{
 
 // A Reject is an item that was set aside: row of rejects.parquet.
 type Reject struct {
-	Item   string `parquet:"item"`
-	Stage  string `parquet:"stage"`
-	Reason string `parquet:"reason"` // one line
+	Item   string `parquet:"item" json:"item"`
+	Stage  string `parquet:"stage" json:"stage"`
+	Reason string `parquet:"reason" json:"reason"` // one line
 }
 
 // Rejects is the format of Reject rows.

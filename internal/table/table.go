@@ -201,6 +201,15 @@ func (r *Reader[R]) Keys() ([]Key, error) {
 	return keys, nil
 }
 
+// Meta returns a remark of the file's metadata, "tower" of feature maps, or an
+// empty string.
+func (r *Reader[R]) Meta(key string) string {
+	if m, ok := r.src.(interface{ remark(key string) string }); ok {
+		return m.remark(key)
+	}
+	return ""
+}
+
 // guard turns a panic of the decoding libraries, which damaged files provoke,
 // into an error.
 func guard(f func() error) (err error) {

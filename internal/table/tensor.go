@@ -119,6 +119,8 @@ func tensorShape(s *arrow.Schema, column string) (shape [3]int, err error) {
 
 func (s *tensorSource[R, E]) len() int { return s.rows }
 
+func (s *tensorSource[R, E]) remark(key string) string { return s.meta[key] }
+
 func (s *tensorSource[R, E]) row(i int, dst *R) error {
 	b, found := slices.BinarySearch(s.first, i)
 	if !found {

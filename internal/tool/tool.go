@@ -15,7 +15,7 @@ import (
 
 const (
 	defaultMaxOutputBytes = 64 << 20
-	defaultGrace          = 2 * time.Second
+	defaultGrace          = time.Second
 	// pipeWait is how long a pipe may stay open after the program and its
 	// group are dead. Only a process that fled the group can hold it.
 	pipeWait = time.Second
@@ -37,7 +37,7 @@ type Cmd struct {
 	Stderr io.Writer
 	// Timeout is the longest the program may run. 0: no limit.
 	Timeout time.Duration
-	// Grace is the time between TERM and KILL. 0: 2 s.
+	// Grace is the time between TERM and KILL. 0: 1 s.
 	Grace time.Duration
 	// MaxOutputBytes limits stdout and stderr, each. 0: 64 MiB.
 	MaxOutputBytes int64
@@ -85,6 +85,7 @@ func Run(ctx context.Context, c Cmd) (Result, error) {
 	if err := p.cmd.Start(); err != nil {
 		return Result{}, fmt.Errorf("start %s: %w", name, err)
 	}
+	tellSentinel('+', p.cmd.Process.Pid)
 	limitProcess(p.cmd.Process.Pid, c.MaxFileBytes, c.MaxMemoryBytes)
 	stopped := make(chan struct{})
 	ended := make(chan struct{})
@@ -96,6 +97,7 @@ func Run(ctx context.Context, c Cmd) (Result, error) {
 		close(ended)
 		<-stopped
 	})
+	tellSentinel('-', p.cmd.Process.Pid)
 	return p.result(ctx, name, err)
 }
 

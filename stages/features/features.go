@@ -2,7 +2,13 @@
 // its last convolutional layer, and keeps the feature maps: the input of the
 // trained image head.
 //
-// The network is frozen, so each photo goes through it once, however many
+// The network is pretrained (init: pretrained), with weights by torchvision's
+// names and the conventions that their file states; or VGG19 made of VGG16 by
+// three layers that start as the identity (vgg16+identity), which ReLU makes
+// exact, so that its features are VGG16's and are called "VGG19 (VGG16 +
+// identity)"; or not trained at all (random).
+//
+// It is frozen, so each photo goes through it once, however many
 // models are trained on it afterwards. Maps are kept as float16: rounding costs
 // 2e-4 of their size, and half the disk.
 package features
@@ -16,6 +22,7 @@ import (
 	"github.com/hearsight/hearsight/internal/rows"
 	"github.com/hearsight/hearsight/internal/table"
 	"github.com/hearsight/hearsight/internal/vision"
+	"github.com/hearsight/hearsight/spec"
 	"github.com/hearsight/hearsight/stages/stage"
 	"github.com/x448/float16"
 )
@@ -24,36 +31,60 @@ import (
 var Kind = stage.NewItems(stage.Kind{
 	Name:    "features",
 	Doc:     "run photos through a pretrained network and keep its feature maps",
-	Version: 1,
+	Version: 2,
 	Inputs:  []stage.Input{{Name: "images", Doc: "photos at the network's size", Types: []string{"images"}}},
 	Output:  "features",
 	Numeric: true,
-}, Params{Tower: "vgg16", Init: "pretrained"}, stage.Items[Params, table.FeatureMap]{
-	List:  list,
-	Open:  open,
-	Table: func(p Params) stage.Table[table.FeatureMap] { return table.FeatureMaps(p.Tower, layer[p.Tower]) },
+}, Params{Tower: "vgg16", Init: model.InitPretrained, Seed: 1, Stage: 4, Stride: auto, Input: auto}, stage.Items[Params, table.FeatureMap]{
+	List: list,
+	Open: open,
+	Table: func(p Params) stage.Table[table.FeatureMap] {
+		return table.FeatureMaps(model.FrozenTitle(p.Tower, p.Init), model.FrozenLayer(p.Tower, p.Stage))
+	},
 })
 
 // Params are the parameters of Kind.
 type Params struct {
 	Tower   string `json:"tower" doc:"network" enum:"vgg16,vgg19,resnet50"`
-	Weights string `json:"weights" doc:"safetensors file with torchvision's names" path:"file" required:"true"`
-	Init    string `json:"init" doc:"where the values come from" enum:"pretrained,vgg16+identity,random"`
+	Weights string `json:"weights" doc:"safetensors file with torchvision's names; none for init: random" path:"file"`
+	Init    string `json:"init" doc:"where the values come from: weights of its own, VGG16's with three identity layers (vgg19), or a seed" enum:"pretrained,vgg16+identity,random"`
+	Seed    int64  `json:"seed" doc:"of init: random" min:"0"`
+	Stage   int    `json:"stage" doc:"resnet50: last stage, 4 (14x14x1024 of 224x224) or 5 (7x7x2048)" min:"4" max:"5"`
+	Stride  string `json:"stride" doc:"resnet50: the convolution of a block that has the stride: conv1 (the original, Keras), conv2 (torchvision), or what the file's metadata say" enum:"auto,conv1,conv2"`
+	Input   string `json:"input" doc:"how pixels go in: caffe (0..255 less the mean), torchvision (0..1, mean and deviation), or what the file's metadata say" enum:"auto,caffe,torchvision"`
 }
 
-// layer is where each network is cut off.
-var layer = map[string]string{"vgg16": "conv5_3", "vgg19": "conv5_4", "resnet50": "stage 4"}
+// auto leaves a convention to the file's metadata.
+const auto = "auto"
 
-// Prepare implements stage.Preparer: what is not built says so before anything
-// runs.
-func (p Params) Prepare(context.Context) ([]stage.Tool, error) {
-	if !model.Built(p.Tower) {
-		return nil, &model.NotBuiltError{Name: p.Tower}
+// Check implements stage.Checker.
+func (p Params) Check() (out []spec.ParamProblem) {
+	say := func(bad bool, param, format string, a ...any) {
+		if bad {
+			out = append(out, spec.ParamProblem{Param: param, Message: fmt.Sprintf(format, a...)})
+		}
 	}
-	if p.Init != "pretrained" {
-		return nil, fmt.Errorf("init: %s is not built yet: only pretrained is", p.Init)
+	random := p.Init == model.InitRandom
+	say(p.Weights == "" && !random, "weights", "init: %s needs a file of weights", p.Init)
+	say(p.Weights != "" && random, "weights", "init: random needs no weights")
+	say(p.Init == model.InitIdentity && p.Tower != "vgg19", "init", "%s is a VGG19 made of VGG16: use tower: vgg19", p.Init)
+	say(p.Stage != 4 && p.Tower != "resnet50", "stage", "%s has no stages: this is for resnet50", p.Tower)
+	say(p.Stride != auto && p.Tower != "resnet50", "stride", "%s has no strides: this is for resnet50", p.Tower)
+	return out
+}
+
+func (p Params) options() model.FrozenOptions {
+	word := func(s string) string {
+		if s == auto {
+			return ""
+		}
+		return s
 	}
-	return nil, nil
+	o := model.FrozenOptions{Init: p.Init, Seed: uint64(p.Seed), Stride: word(p.Stride), Input: word(p.Input)}
+	if p.Tower == "resnet50" {
+		o.Stage = p.Stage
+	}
+	return o
 }
 
 func list(_ context.Context, t *stage.Task, _ Params) ([]stage.Item, error) {
@@ -69,7 +100,7 @@ func list(_ context.Context, t *stage.Task, _ Params) ([]stage.Item, error) {
 }
 
 func open(_ context.Context, t *stage.Task, p Params) (stage.Do[table.FeatureMap], func() error, error) {
-	network, err := model.OpenFrozen(p.Tower, t.Paths["weights"])
+	network, err := model.OpenFrozen(p.Tower, t.Paths["weights"], p.options())
 	if err != nil {
 		return nil, nil, err
 	}

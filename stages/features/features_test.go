@@ -2,7 +2,6 @@ package features
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -25,16 +24,18 @@ import (
 	"github.com/hearsight/hearsight/stages/stage/stagetest"
 )
 
+// A tensor is one in the header of a safetensors file.
+type tensor struct {
+	DType   string   `json:"dtype"`
+	Shape   []int    `json:"shape"`
+	Offsets [2]int64 `json:"data_offsets"`
+}
+
 // passing writes weights of VGG16 whose layers hand on the colours as they are,
 // the first layer's times gain: its features are known without computing any.
 func passing(t *testing.T, gain float32) string {
 	t.Helper()
-	type tensor struct {
-		DType   string   `json:"dtype"`
-		Shape   []int    `json:"shape"`
-		Offsets [2]int64 `json:"data_offsets"`
-	}
-	header := map[string]tensor{}
+	header := map[string]any{"__metadata__": map[string]string{"input": "caffe"}}
 	ones := map[int64]float32{}
 	at, in := int64(0), 3
 	layers := []int{0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28} // torchvision's numbers
@@ -230,13 +231,14 @@ func TestErrors(t *testing.T) {
 		params map[string]any
 		want   []string
 	}{
-		"no tensors":      {in, map[string]any{"weights": bare}, []string{bare, "weights of vgg16 do not fit", "features.0.weight is missing", "features.28.bias is missing"}},
-		"another network": {in, map[string]any{"weights": good, "tower": "resnet50"}, []string{good, "weights of resnet50 do not fit", "conv1.weight is missing"}},
+		"no tensors":      {in, map[string]any{"weights": bare, "input": "caffe"}, []string{bare, "weights of vgg16 do not fit", "features.0.weight is missing", "features.28.bias is missing"}},
+		"another network": {in, map[string]any{"weights": good, "tower": "resnet50", "stride": "conv1"}, []string{good, "weights of resnet50 do not fit", "conv1.weight is missing"}},
 		"no file":         {in, map[string]any{"weights": bare + ".none"}, []string{"weights of vgg16", "no such file"}},
 		"over float16":    {in, map[string]any{"weights": loud}, []string{`item "a"`, "does not fit float16: are the weights those of vgg16?"}},
 		"small picture":   {images(t, s, imageRow("a", "bgr", 8, 8, make([]uint8, 8*8*3))), map[string]any{"weights": good}, []string{`item "a"`, "8x8"}},
-		"vgg19":           {in, map[string]any{"weights": good, "tower": "vgg19"}, []string{"prepare: network vgg19 is not built yet"}},
-		"init":            {in, map[string]any{"weights": good, "init": "random"}, []string{"prepare: init: random is not built yet"}},
+		"vgg19":           {in, map[string]any{"weights": good, "tower": "vgg19"}, []string{good, "weights of vgg19 do not fit", "features.16.weight is missing", "features.34.bias is missing"}},
+		"stride":          {in, map[string]any{"weights": good, "tower": "resnet50"}, []string{good, "does not say where the strides are"}},
+		"input":           {in, map[string]any{"weights": bare}, []string{bare, "does not say how pixels go in"}},
 	} {
 		_, err := stagetest.Run(t, Kind, stagetest.Options{Store: s, Inputs: c.in, Params: c.params})
 		if err == nil {
@@ -251,22 +253,52 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestPrepare: every tower that can be asked for is either built, with a layer
-// to its name, or says that it is not.
-func TestPrepare(t *testing.T) {
-	for _, p := range Kind.Params() {
-		if p.Name != "tower" {
-			continue
+func TestCheck(t *testing.T) {
+	for name, c := range map[string]struct {
+		params map[string]any
+		want   string // parameter at fault
+	}{
+		"plain":          {map[string]any{"weights": "w"}, ""},
+		"identity":       {map[string]any{"weights": "w", "tower": "vgg19", "init": "vgg16+identity"}, ""},
+		"random":         {map[string]any{"tower": "vgg19", "init": "random", "seed": 7}, ""},
+		"resnet":         {map[string]any{"weights": "w", "tower": "resnet50", "stage": 5, "stride": "conv2", "input": "torchvision"}, ""},
+		"no weights":     {nil, "weights"},
+		"random weights": {map[string]any{"weights": "w", "init": "random"}, "weights"},
+		"identity of 16": {map[string]any{"weights": "w", "init": "vgg16+identity"}, "init"},
+		"stage of VGG":   {map[string]any{"weights": "w", "stage": 5}, "stage"},
+		"stride of VGG":  {map[string]any{"weights": "w", "tower": "vgg19", "stride": "conv1"}, "stride"},
+	} {
+		got := ""
+		for _, p := range Kind.Spec().Check(c.params) {
+			got += p.Param
 		}
-		for _, tower := range p.Enum {
-			if layer[tower] == "" {
-				t.Errorf("%s has no layer", tower)
-			}
-			_, err := Params{Tower: tower, Init: "pretrained"}.Prepare(context.Background())
-			var not *model.NotBuiltError
-			if errors.As(err, &not) == model.Built(tower) || (err == nil) != model.Built(tower) {
-				t.Errorf("%s: Prepare says %v", tower, err)
-			}
+		if got != c.want {
+			t.Errorf("%s: problems with %q, want %q", name, got, c.want)
 		}
+	}
+}
+
+// TestInit: a VGG19 made of VGG16 hands on what VGG16 does and says what it is;
+// a random one needs no weights and is another one for another seed.
+func TestInit(t *testing.T) {
+	s := stagetest.Store(t)
+	p := picture(2)
+	in := images(t, s, imageRow("a", "bgr", side, side, p))
+	run := func(params map[string]any) (table.FeatureMap, []byte) {
+		t.Helper()
+		a := stagetest.MustRun(t, Kind, stagetest.Options{Store: s, Inputs: in, Params: params}).Artifact
+		return stagetest.Rows(t, a, table.FeatureMaps("", ""))[0], stagetest.Bytes(t, a, a.Parts("hearsight.features/1")[0].Name)
+	}
+	f, file := run(map[string]any{"tower": "vgg19", "init": "vgg16+identity", "weights": passing(t, 1)})
+	if !slices.Equal(f.Half, expected(p)) || !bytes.Contains(file, []byte("VGG19 (VGG16 + identity)")) || !bytes.Contains(file, []byte("conv5_4")) {
+		t.Errorf("VGG19 made of VGG16 gives %d values, in a file without its name: %.60q", len(f.Half), file)
+	}
+	if testing.Short() {
+		return
+	}
+	one, file := run(map[string]any{"init": "random"})
+	two, _ := run(map[string]any{"init": "random", "seed": 2})
+	if one.Height != 3 || one.Channels != 512 || one.SHA256 == two.SHA256 || !bytes.Contains(file, []byte("VGG16 (random)")) {
+		t.Errorf("random features are %dx%d, %s and %s", one.Height, one.Channels, one.SHA256, two.SHA256)
 	}
 }

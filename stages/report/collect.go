@@ -20,7 +20,7 @@ import (
 // Sources are the artifacts that a report is made from.
 type Sources struct {
 	Scores, Models []*artifacts.Artifact
-	Pairs, WAV     *artifacts.Artifact // may be nil
+	Pairs, WAV     []*artifacts.Artifact // where the examples come from; may be empty
 	Rejects        []*artifacts.Artifact
 	Examples       int // best and worst queries, each
 }
@@ -117,7 +117,7 @@ func recall(r table.RecallMetrics) report.Recall {
 // examples returns the best and the worst spoken queries of the first set. Among
 // equally good ones the surest come first: those whose photo leads by most.
 func examples(ctx context.Context, s Sources, m table.Metrics, ranks []table.Rank) ([]report.Example, error) {
-	if s.Pairs == nil || s.Examples == 0 || len(m.Sets) == 0 {
+	if len(s.Pairs) == 0 || s.Examples == 0 || len(m.Sets) == 0 {
 		return nil, nil
 	}
 	var queries []table.Rank

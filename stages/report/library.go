@@ -10,55 +10,87 @@ import (
 	"github.com/hearsight/hearsight/internal/table"
 )
 
-// library finds captions, photos and clips by their ids.
+// library finds captions, photos and clips by their ids in any number of data
+// sets. An id that several have is the first one's.
 type library struct {
 	captions map[string]table.Caption
-	photos   *rows.Set[table.Photo]
-	clips    *rows.Set[table.Clip] // nil without clips
-	photoAt  map[string]rows.Ref
-	clipAt   map[string]rows.Ref
+	photos   shelf[table.Photo]
+	clips    shelf[table.Clip]
+}
+
+// shelf finds rows by id over several artifacts.
+type shelf[R any] struct {
+	sets []*rows.Set[R]
+	at   map[string]place
+}
+
+type place struct {
+	set int
+	ref rows.Ref
 }
 
 func openLibrary(s Sources) (*library, error) {
 	l := &library{captions: map[string]table.Caption{}}
-	captions, err := rows.All(table.Captions, s.Pairs)
-	if err != nil {
-		return nil, err
+	err := l.photos.open(table.Photos, s.Pairs)
+	if err == nil {
+		err = l.clips.open(table.Clips, s.WAV)
 	}
-	for _, c := range captions {
-		l.captions[c.ID] = c
-	}
-	if l.photos, l.photoAt, err = index(table.Photos, s.Pairs); err != nil {
-		return nil, err
-	}
-	if s.WAV != nil {
-		if l.clips, l.clipAt, err = index(table.Clips, s.WAV); err != nil {
-			return nil, errors.Join(err, l.photos.Close())
+	for _, art := range s.Pairs {
+		if err != nil {
+			break
 		}
+		_, err = rows.Each(table.Captions, art, func(c table.Caption) error {
+			if _, ok := l.captions[c.ID]; !ok {
+				l.captions[c.ID] = c
+			}
+			return nil
+		})
+	}
+	if err != nil {
+		return nil, errors.Join(err, l.close())
 	}
 	return l, nil
 }
 
-func index[R any](f table.Format[R], art *artifacts.Artifact) (*rows.Set[R], map[string]rows.Ref, error) {
-	entries, err := rows.List(f, art)
-	if err != nil {
-		return nil, nil, err
+func (s *shelf[R]) open(f table.Format[R], arts []*artifacts.Artifact) error {
+	s.at = map[string]place{}
+	for i, art := range arts {
+		entries, err := rows.List(f, art)
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			if _, ok := s.at[e.ID]; !ok {
+				s.at[e.ID] = place{i, e.Ref}
+			}
+		}
+		set, err := rows.Open(f, art)
+		if err != nil {
+			return err
+		}
+		s.sets = append(s.sets, set)
 	}
-	at := make(map[string]rows.Ref, len(entries))
-	for _, e := range entries {
-		at[e.ID] = e.Ref
-	}
-	set, err := rows.Open(f, art)
-	return set, at, err
+	return nil
 }
 
-func (l *library) close() error {
-	err := l.photos.Close()
-	if l.clips != nil {
-		err = errors.Join(err, l.clips.Close())
+// row returns the row of an id; ok is false if there is none.
+func (s *shelf[R]) row(id string) (row R, ok bool, err error) {
+	p, ok := s.at[id]
+	if !ok {
+		return row, false, nil
+	}
+	row, err = s.sets[p.set].Row(p.ref)
+	return row, true, err
+}
+
+func (s *shelf[R]) close() (err error) {
+	for _, set := range s.sets {
+		err = errors.Join(err, set.Close())
 	}
 	return err
 }
+
+func (l *library) close() error { return errors.Join(l.photos.close(), l.clips.close()) }
 
 // example describes one spoken query: q.Query is a caption's id, q.Partner and
 // q.Best are photos'.
@@ -71,21 +103,17 @@ func (l *library) example(kind, system string, q table.Rank) (report.Example, er
 	if e.Found, err = l.photo(q.Best); err != nil {
 		return e, err
 	}
-	if ref, ok := l.clipAt[q.Query]; ok && l.clips != nil {
-		c, err := l.clips.Row(ref)
-		if err != nil {
-			return e, err
-		}
+	c, ok, err := l.clips.row(q.Query)
+	if ok && err == nil {
 		e.Clip, e.Clipped = c.Audio, "audio/"+c.Format
 	}
-	return e, nil
+	return e, err
 }
 
 func (l *library) photo(id string) ([]byte, error) {
-	ref, ok := l.photoAt[id]
+	p, ok, err := l.photos.row(id)
 	if !ok {
 		return nil, fmt.Errorf("pairs hold no photo %q: are they those that were scored?", id)
 	}
-	p, err := l.photos.Row(ref)
 	return p.Bytes, err
 }

@@ -43,7 +43,7 @@ type Params struct {
 const page = "report.html"
 
 func run(ctx context.Context, t *stage.Task, p Params) error {
-	in := Sources{Scores: t.Inputs["scores"], Models: t.Inputs["models"], Pairs: t.Input("pairs"), WAV: t.Input("wav"), Rejects: t.Inputs["rejects"], Examples: p.Examples}
+	in := Sources{Scores: t.Inputs["scores"], Models: t.Inputs["models"], Pairs: t.Inputs["pairs"], WAV: t.Inputs["wav"], Rejects: t.Inputs["rejects"], Examples: p.Examples}
 	content, err := Collect(ctx, in)
 	if err != nil {
 		return err

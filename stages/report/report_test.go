@@ -166,7 +166,7 @@ func TestPage(t *testing.T) {
 func TestExamples(t *testing.T) {
 	s := stagetest.Store(t)
 	in := everything(t, s)
-	src := Sources{Scores: in["scores"], Pairs: in["pairs"][0], WAV: in["wav"][0], Examples: 2}
+	src := Sources{Scores: in["scores"], Pairs: in["pairs"], WAV: in["wav"], Examples: 2}
 	got, err := Collect(context.Background(), src)
 	if err != nil {
 		t.Fatal(err)

@@ -110,7 +110,7 @@ func canonical[P any](def P, raw map[string]any) ([]byte, error) {
 	if err := d.Decode(&p); err != nil {
 		return nil, fmt.Errorf("parameters: %w", err)
 	}
-	full, err := json.Marshal(p)
+	full, err := marshal(p)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +118,16 @@ func canonical[P any](def P, raw map[string]any) ([]byte, error) {
 	if err := json.Unmarshal(full, &sorted); err != nil {
 		return nil, err
 	}
-	return json.Marshal(sorted)
+	return marshal(sorted)
+}
+
+// marshal is json.Marshal with < and > as they are: people read descriptions.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
 // clone copies def so that decoding over it cannot write into its slices.

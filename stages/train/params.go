@@ -1,7 +1,6 @@
 package train
 
 import (
-	"context"
 	"fmt"
 	"strconv"
 	"time"
@@ -10,7 +9,6 @@ import (
 	"github.com/hearsight/hearsight/internal/learn"
 	"github.com/hearsight/hearsight/internal/model"
 	"github.com/hearsight/hearsight/spec"
-	"github.com/hearsight/hearsight/stages/stage"
 )
 
 // Params are the parameters of Kind. Defaults are the paper's.
@@ -18,6 +16,9 @@ type Params struct {
 	Image      string `json:"image" doc:"trained image tower: head on frozen features, small from pixels" enum:"head,small"`
 	HeadKernel int    `json:"head_kernel" doc:"width of the head's convolution, 1 or 3; 0: 3 for up to 512 channels, else 1" min:"0" max:"3"`
 	Audio      string `json:"audio" doc:"audio tower" enum:"conv5,conv6,lstm,gru,small"`
+	Layers     int    `json:"layers" doc:"lstm, gru: recurrent layers" min:"1" max:"16"`
+	Hidden     int    `json:"hidden" doc:"lstm, gru: units of a layer" min:"1" max:"4096"`
+	Both       bool   `json:"bidirectional" doc:"lstm, gru: read clips backwards too"`
 	Init       string `json:"init" doc:"initial values: PyTorch's defaults, or He-normal" enum:"pytorch,he"`
 	Untrained  bool   `json:"untrained" doc:"keep the initial values: the (R) rows of the paper's table"`
 
@@ -55,7 +56,7 @@ type Params struct {
 func defaults() Params {
 	s := learn.Paper()
 	return Params{
-		Image: "head", Audio: "conv5", Init: model.InitPyTorch, Frames: 1024, Length: model.LengthFixed, Batching: "fixed",
+		Image: "head", Audio: "conv5", Layers: 2, Hidden: 512, Init: model.InitPyTorch, Frames: 1024, Length: model.LengthFixed, Batching: "fixed",
 		Normalize: s.Normalize, Similarity: "misa", SimilarityScale: 1, Loss: s.Loss, Margin: s.Margin, Batch: s.Batch, Epochs: s.Epochs,
 		LearningRate: s.LearningRate, Schedule: s.Schedule, Beta1: s.Beta1, Beta2: s.Beta2, Epsilon: s.Epsilon, Seed: 1,
 		Split: "train", Validation: "validation", LogSteps: s.LogEvery, CheckpointEvery: "30s",
@@ -81,30 +82,38 @@ func (p Params) Check() []spec.ParamProblem {
 	if p.Floor > 0 && p.Schedule != learn.ScheduleCosine {
 		out = append(out, spec.ParamProblem{Param: "floor", Message: "the constant schedule never falls: use schedule: cosine"})
 	}
-	return append(out, p.checkTowers()...)
+	return append(append(out, p.checkRecurrent()...), p.checkTowers()...)
 }
 
 // checkTowers finds towers whose outputs cannot be compared before anything
-// runs. It leaves what is not built to Prepare.
+// runs.
 func (p Params) checkTowers() []spec.ParamProblem {
 	image, err := model.ImageTower(p.Image, model.HeadOptions{In: 1})
 	if err != nil {
 		return nil
 	}
-	audio, err := model.AudioTower(p.Audio, 1)
+	audio, err := p.audio(1)
 	if err != nil || image.Out() == audio.Out() {
 		return nil
 	}
 	return []spec.ParamProblem{{Param: "audio", Message: fmt.Sprintf("%s ends in %d channels and image: %s in %d: they cannot be compared", p.Audio, audio.Out(), p.Image, image.Out())}}
 }
 
-// Prepare implements stage.Preparer: a tower that is not built says so before
-// anything runs.
-func (p Params) Prepare(context.Context) ([]stage.Tool, error) {
-	if _, err := model.AudioTower(p.Audio, 1); err != nil {
-		return nil, fmt.Errorf("audio tower: %w", err)
+// checkRecurrent finds settings of recurrent layers where there are none.
+func (p Params) checkRecurrent() (out []spec.ParamProblem) {
+	if p.Audio == "lstm" || p.Audio == "gru" {
+		return nil
 	}
-	return nil, nil
+	d := defaults()
+	for _, c := range []struct {
+		name    string
+		changed bool
+	}{{"layers", p.Layers != d.Layers}, {"hidden", p.Hidden != d.Hidden}, {"bidirectional", p.Both}} {
+		if c.changed {
+			out = append(out, spec.ParamProblem{Param: c.name, Message: fmt.Sprintf("audio: %s has no recurrent layers: this is for lstm and gru", p.Audio)})
+		}
+	}
+	return out
 }
 
 func (p Params) checkpointEvery() time.Duration {
@@ -139,13 +148,13 @@ func (p Params) model(s dataset.Shape) (model.Spec, error) {
 	if err != nil {
 		return model.Spec{}, err
 	}
-	audio, err := model.AudioTower(p.Audio, s.Coeffs)
+	audio, err := p.audio(s.Coeffs)
 	if err != nil {
 		return model.Spec{}, err
 	}
 	m := model.Spec{
 		Image: image, Audio: audio, Height: s.Height, Width: s.Width, Frames: p.Frames, Length: p.Length,
-		Similarity: p.Similarity, Scale: p.SimilarityScale, Init: p.Init, Notes: p.notes(),
+		Similarity: p.Similarity, Scale: p.SimilarityScale, Init: p.Init, Notes: p.notes(s),
 	}
 	if s.Pixels {
 		m.Pixels = &model.PixelNorm{Center: 127.5, Scale: 63.75} // (x/255 - .5)/.25
@@ -153,12 +162,29 @@ func (p Params) model(s dataset.Shape) (model.Spec, error) {
 	return m, nil
 }
 
+func (p Params) audio(coeffs int) (model.Tower, error) {
+	return model.AudioTower(p.Audio, model.AudioOptions{Coeffs: coeffs, Layers: p.Layers, Hidden: p.Hidden, Bidirectional: p.Both})
+}
+
+// audioName is the audio tower with what is not usual about it.
+func (p Params) audioName() string {
+	name, d := p.Audio, defaults()
+	if p.Layers != d.Layers || p.Hidden != d.Hidden {
+		name += fmt.Sprintf(" %d x %d", p.Layers, p.Hidden)
+	}
+	if p.Both {
+		name += " both ways"
+	}
+	return name
+}
+
 func (p Params) head(s dataset.Shape) model.HeadOptions {
 	return model.HeadOptions{In: s.Channels, Kernel: p.HeadKernel}
 }
 
-// notes are the settings as tables show them beside the scores.
-func (p Params) notes() []model.KeyString {
+// notes are the settings as tables show them beside the scores, and, called
+// note, what must be said of the features.
+func (p Params) notes(s dataset.Shape) []model.KeyString {
 	number := func(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
 	length := fmt.Sprintf("%s epochs", number(p.Epochs))
 	switch {
@@ -167,12 +193,19 @@ func (p Params) notes() []model.KeyString {
 	case p.Steps > 0:
 		length = fmt.Sprintf("%d steps", p.Steps)
 	}
-	return []model.KeyString{
-		{Key: "towers", Value: p.Image + " and " + p.Audio},
+	var out []model.KeyString
+	if note := model.FrozenNote(s.Tower); note != "" {
+		out = append(out, model.KeyString{Key: "note", Value: note})
+	}
+	if s.Tower != "" {
+		out = append(out, model.KeyString{Key: "features", Value: fmt.Sprintf("%s, %s: %dx%dx%d", s.Tower, s.Layer, s.Height, s.Width, s.Channels)})
+	}
+	return append(out, []model.KeyString{
+		{Key: "towers", Value: p.Image + " and " + p.audioName()},
 		{Key: "audio", Value: fmt.Sprintf("%d frames, length %s, normalize %s", p.Frames, p.Length, p.Normalize)},
 		{Key: "similarity", Value: fmt.Sprintf("%s x %s", p.Similarity, number(p.SimilarityScale))},
 		{Key: "loss", Value: fmt.Sprintf("%s, margin %s", p.Loss, number(p.Margin))},
 		{Key: "training", Value: fmt.Sprintf("%s, batch %d, seed %d", length, p.Batch, p.Seed)},
 		{Key: "optimizer", Value: fmt.Sprintf("Adam %s/%s, rate %s, %s", number(p.Beta1), number(p.Beta2), number(p.LearningRate), p.Schedule)},
-	}
+	}...)
 }

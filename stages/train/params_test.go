@@ -2,10 +2,8 @@ package train
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -15,7 +13,6 @@ import (
 
 	"github.com/hearsight/hearsight/artifacts"
 	"github.com/hearsight/hearsight/internal/learn"
-	"github.com/hearsight/hearsight/internal/model"
 	"github.com/hearsight/hearsight/internal/table"
 	"github.com/hearsight/hearsight/stages/stage"
 	"github.com/hearsight/hearsight/stages/stage/stagetest"
@@ -29,7 +26,11 @@ func TestCheck(t *testing.T) {
 		"paper":                  {nil, ""},
 		"tiny":                   {tiny(nil), ""},
 		"conv6":                  {map[string]any{"audio": "conv6", "head_kernel": 1}, ""},
-		"lstm is for Prepare":    {map[string]any{"audio": "lstm"}, ""},
+		"lstm":                   {map[string]any{"audio": "lstm", "layers": 3, "hidden": 64, "bidirectional": true}, ""},
+		"gru":                    {map[string]any{"audio": "gru"}, ""},
+		"layers of conv":         {map[string]any{"layers": 3}, "layers"},
+		"hidden and both":        {tiny(map[string]any{"hidden": 3, "bidirectional": true}), "hiddenbidirectional"},
+		"small and gru":          {map[string]any{"image": "small", "audio": "gru"}, "audio"},
 		"even head":              {map[string]any{"head_kernel": 2}, "head_kernel"},
 		"longest of fixed":       {map[string]any{"batching": "longest"}, "batching"},
 		"warm-up of a constant":  {map[string]any{"warmup": .1}, "warmup"},
@@ -43,22 +44,6 @@ func TestCheck(t *testing.T) {
 		}
 		if got != c.want {
 			t.Errorf("%s: problems with %q, want %q", name, got, c.want)
-		}
-	}
-}
-
-// TestPrepare: towers of the paper that are not built say so before anything
-// runs.
-func TestPrepare(t *testing.T) {
-	for audio, built := range map[string]bool{"conv5": true, "conv6": true, "lstm": false, "gru": false} {
-		p, err := Kind.Canonical(map[string]any{"audio": audio})
-		if err != nil {
-			t.Fatal(err)
-		}
-		tools, err := Kind.Prepare(context.Background(), p)
-		var not *model.NotBuiltError
-		if len(tools) != 0 || errors.As(err, &not) == built || !built && not.Name != audio {
-			t.Errorf("%s: Prepare = %v, %v", audio, tools, err)
 		}
 	}
 }

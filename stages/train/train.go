@@ -35,7 +35,7 @@ import (
 var Kind = stage.New(stage.Kind{
 	Name:    "train",
 	Doc:     "learn a model from pairs of photo and speech",
-	Version: 1,
+	Version: 2,
 	Inputs:  inputs,
 	Output:  "model",
 	Numeric: true,

@@ -324,3 +324,27 @@ func TestCollapse(t *testing.T) {
 		t.Errorf("a warning is no point of the curve, but there are %q, %v", text, err)
 	}
 }
+
+// TestNotes: a model says what its features are of, and if that is not quite
+// what its name says.
+func TestNotes(t *testing.T) {
+	s := stagetest.Store(t)
+	d := newSet()
+	in := d.ports(t, s)
+	delete(in, "images")
+	for tower, want := range map[string]string{"vgg19": "", model.FrozenTitle("vgg19", model.InitIdentity): "VGG19 (VGG16 + identity)"} {
+		in["features"] = []*artifacts.Artifact{stagetest.Artifact(t, s, "features", stagetest.Part("features-00.arrow", table.FeatureMaps(tower, "conv5_4"), d.features()...))}
+		params := map[string]any{"frames": 32, "audio": "gru", "hidden": 6, "bidirectional": true, "length": "true", "steps": 2}
+		m := loadModel(t, stagetest.MustRun(t, Kind, stagetest.Options{Store: s, Inputs: in, Params: params}).Artifact)
+		got := map[string]string{}
+		for _, n := range m.Notes {
+			got[n.Key] = n.Value
+		}
+		if got["note"] != want || got["features"] != tower+", conv5_4: 2x2x8" || got["towers"] != "head and gru 2 x 6 both ways" {
+			t.Errorf("notes %v", m.Notes)
+		}
+		if l := m.Audio.Layers[2]; l.Op != "gru" || l.Channels != 6 || !l.Bidirectional {
+			t.Errorf("layer %+v", l)
+		}
+	}
+}
