@@ -86,6 +86,7 @@ var (
 	colPool  bufPool // columns of the strided input gradient
 	winoPool bufPool // tiles in Winograd's domain, one a block
 	tilePool bufPool // one tile at the edge, one a worker
+	dftPool  bufPool // a piece of the weights in the domain of the DFT, one a worker
 )
 
 // getBuf returns a slice of n elements of unknown content.

@@ -1,5 +1,7 @@
 package kernel
 
+import "math"
+
 // winogradIn computes dst[(y*6+x)*pos+c] = (Bt·d·B)[y][x] for channels c below
 // n, d[y][x] being src[y*row+x*col+c]. tmp is scratch for 36 vectors.
 func winogradIn[T Float](on *path, src, dst, tmp []T, row, col, pos, n int) {
@@ -79,4 +81,134 @@ func winogradOut[T Float](on *path, src, dst, tmp, bias []T, pos, row, col int, 
 func winogradOut1D[T Float](m [winoSide]T) [winoTile]T {
 	s, d, u, v := m[1]+m[2], m[1]-m[2], m[3]+m[4], 2*(m[3]-m[4])
 	return [winoTile]T{(m[0] + s) + u, d + v, s + 4*u, (d + m[5]) + 4*v}
+}
+
+// A spectrum is the DFT of 48 real points: elements 0 to 24. The imaginary
+// parts of 0 and 24 are not used.
+type spectrum[T Float] struct{ re, im [dftN/2 + 1]T }
+
+// dftCos and dftSin are the cosine and sine of 2πi/48.
+var dftCos, dftSin = func() (c, s [dftN]float64) {
+	for i := range c {
+		s[i], c[i] = math.Sincos(2 * math.Pi * float64(i) / dftN)
+	}
+	return c, s
+}()
+
+// add adds what value v at point i has in the spectrum.
+func (s *spectrum[T]) add(i int, v T) {
+	i = (i + dftN) % dftN
+	for q := range s.re {
+		s.re[q] += T(v * T(dftCos[q*i%dftN]))
+		s.im[q] -= T(v * T(dftSin[q*i%dftN]))
+	}
+}
+
+// point is the transpose of add: 48 times the inverse DFT at point i, where
+// elements 1 to 23 count twice.
+func (s *spectrum[T]) point(i int) T {
+	i = (i + dftN) % dftN
+	var v T
+	for q := range s.re {
+		v += T(s.re[q]*T(dftCos[q*i%dftN])) - T(s.im[q]*T(dftSin[q*i%dftN]))
+	}
+	return v
+}
+
+// factors writes the factors of the complex products to dst[p*pos].
+func (s *spectrum[T]) factors(dst []T, pos int) {
+	dst[0], dst[pos] = s.re[0], s.re[dftN/2]
+	for q := 1; q < dftN/2; q++ {
+		to := dst[(3*q-1)*pos:]
+		to[0], to[pos], to[2*pos] = s.re[q]+s.im[q], s.re[q], s.im[q]
+	}
+}
+
+// products reads a spectrum from the products at src[p*pos].
+func (s *spectrum[T]) products(src []T, pos int) {
+	s.re[0], s.re[dftN/2] = src[0], src[pos]
+	for q := 1; q < dftN/2; q++ {
+		k := src[(3*q-1)*pos:]
+		s.re[q], s.im[q] = k[pos]-k[2*pos], k[0]-(k[pos]+k[2*pos])
+	}
+}
+
+// scale makes the inverse of a spectrum out of its transpose.
+func (s *spectrum[T]) scale() {
+	for q := range s.re {
+		f := T(2. / dftN)
+		if q%(dftN/2) == 0 {
+			f = 1. / dftN
+		}
+		s.re[q], s.im[q] = s.re[q]*f, s.im[q]*f
+	}
+}
+
+// dftIn computes the factors of channels c below n, a multiple of the lanes:
+// of the 48 points src[i*row+c], to dst[p*pos+c].
+func dftIn[T Float](on *path, src, dst, tmp []T, row, pos, n int) {
+	if on.set != nil {
+		_, _ = src[(dftN-1)*row+n-1], dst[(dftPos-1)*pos+n-1]
+		on.set.DFTIn(start(src), start(dst), start(tmp), row*4, pos*4, n)
+		return
+	}
+	for c := range n {
+		var s spectrum[T]
+		for i := range dftN {
+			s.add(i, src[i*row+c])
+		}
+		s.factors(dst[c:], pos)
+	}
+}
+
+// dftResult is the way back from the products src[p*pos+c], without its scale,
+// for all channels c of bias: 32 steps max(floor, step + bias[c]) to
+// dst[i*row+c].
+func dftResult[T Float](on *path, src, dst, tmp, bias []T, pos, row int, floor T) {
+	n := len(bias)
+	if on.set != nil {
+		_, _ = src[(dftPos-1)*pos+n-1], dst[(dftOut-1)*row+n-1]
+		on.set.DFTOut(start(src), start(dst), start(tmp), start(bias), pos*4, row*4, float32(floor), n)
+		return
+	}
+	for c := range n {
+		var s spectrum[T]
+		s.products(src[c:], pos)
+		for i := range dftOut {
+			dst[i*row+c] = max(floor, s.point(dftHalf+i)+bias[c])
+		}
+	}
+}
+
+// dftWeights computes the factors of n kernels, scaled for the way back:
+// tap k of kernel i is w[k*stride+i].
+func dftWeights[T Float](on *path, w, u, tmp []T, stride, n int) {
+	if on.set != nil {
+		on.set.DFTTaps(start(w), start(u), start(tmp), n)
+		return
+	}
+	for i := range n {
+		var s spectrum[T]
+		for k := range dftTaps {
+			s.add(dftHalf-k, w[k*stride+i])
+		}
+		s.scale()
+		s.factors(u[i:], stride)
+	}
+}
+
+// dftGrad is the way back from products to the gradients of n kernels.
+func dftGrad[T Float](on *path, p, dw, tmp []T, stride, n int) {
+	if on.set != nil {
+		on.set.DFTGrad(start(p), start(dw), start(tmp), n)
+		return
+	}
+	for i := range n {
+		var s spectrum[T]
+		s.products(p[i:], stride)
+		s.scale()
+		for k := range dftTaps {
+			dw[k*stride+i] = s.point(k - dftHalf)
+		}
+	}
 }

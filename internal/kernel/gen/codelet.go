@@ -25,8 +25,10 @@ type codelet struct {
 	free    []reg.VecPhysical
 	where   map[*expr]reg.VecPhysical
 	spilled map[*expr]int
-	slots   int
 	now     int
+
+	slots     int // places in memory, ever used
+	freeSlots []int
 }
 
 // write emits the code for outs. It uses all vector registers.
@@ -280,11 +282,19 @@ func (c *codelet) take(e *expr, keep ...operand.Op) reg.VecPhysical {
 // drop forgets where e is; its register belongs to the caller.
 func (c *codelet) drop(e *expr) { delete(c.where, e) }
 
-// done gives back the register of operand e if this was its last use.
+// done gives back the register and the memory of operand e if this was its last
+// use.
 func (c *codelet) done(e *expr) {
-	if r, ok := c.where[e]; ok && e != nil && c.lastUse(e) {
+	if e == nil || !c.lastUse(e) {
+		return
+	}
+	if r, ok := c.where[e]; ok {
 		c.drop(e)
 		c.free = append(c.free, r)
+	}
+	if slot, ok := c.spilled[e]; ok {
+		delete(c.spilled, e)
+		c.freeSlots = append(c.freeSlots, slot)
 	}
 }
 
@@ -311,9 +321,14 @@ func (c *codelet) register(keep ...reg.VecPhysical) reg.VecPhysical {
 	}
 	r := c.where[victim]
 	if _, there := c.spilled[victim]; !there && victim.op != input {
-		c.spilled[victim] = c.slots
-		c.VMOVUPS(r, c.spill(c.slots))
-		c.slots++
+		slot := c.slots
+		if n := len(c.freeSlots); n > 0 {
+			slot, c.freeSlots = c.freeSlots[n-1], c.freeSlots[:n-1]
+		} else {
+			c.slots++
+		}
+		c.spilled[victim] = slot
+		c.VMOVUPS(r, c.spill(slot))
 	}
 	c.drop(victim)
 	return r

@@ -51,6 +51,11 @@ func generate(dir string) error {
 		}); err != nil {
 			return err
 		}
+		if err := emit(dir, "dft_"+set.name, func(ctx *build.Context) {
+			dft(&vector{Context: ctx, isa: set})
+		}); err != nil {
+			return err
+		}
 	}
 	return tables(filepath.Join(dir, "tables_amd64.go"), isas)
 }
@@ -97,7 +102,9 @@ func tables(path string, isas []isa) error {
 			fmt.Fprintln(&b, "}")
 		}
 		fmt.Fprintf(&b, "\nvar %s = Set{\nName: %q, MR: %d, Lanes: %d, Peak: %[1]sPeak,\n", s.name, s.name, s.mr, s.lanes)
-		for _, f := range []string{strided, packed, "Gather", "Transpose", "Adam", "ReLU", "ReLUBackward", "Add", "Axpy", "Max", "MaxArg", "WinogradIn", "WinogradOut", "WinogradPool"} {
+		fmt.Fprintf(&b, "DFTStride: %d,\n", s.dftStride())
+		for _, f := range []string{strided, packed, "Gather", "Transpose", "Adam", "ReLU", "ReLUBackward", "Add", "Axpy", "Max", "MaxArg", "WinogradIn", "WinogradOut", "WinogradPool",
+			"DFTIn", "DFTOut", "DFTTaps", "DFTGrad"} {
 			fmt.Fprintf(&b, "%s: %s%[1]s,\n", f, s.name)
 		}
 		fmt.Fprintln(&b, "}")

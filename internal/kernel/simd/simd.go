@@ -72,4 +72,21 @@ type Set struct {
 	// m[y][x] = src[(y*6+x)*pos/4]. WinogradPool then takes the largest of each
 	// 2x2 and writes 2x2 pixels. NaN stays NaN.
 	WinogradOut, WinogradPool func(src, dst, tmp, bias *float32, pos, row, col int, floor float32, n int)
+
+	// The transforms of kernel/dft.go; tmp is scratch for DFTTmp vectors.
+	//
+	// DFTIn: for n channels, the factors of the 48 samples src[i*row/4] to the
+	// 71 places dst[p*pos/4]. DFTOut: the other way, from 71 products to 32
+	// results dst[i*row/4], of which each becomes max(floor, result + bias[0]).
+	DFTIn  func(src, dst, tmp *float32, row, pos, n int)
+	DFTOut func(src, dst, tmp, bias *float32, pos, row int, floor float32, n int)
+
+	// DFTTaps: for i in n, the factors of the 17 taps w[k*DFTStride+i] to
+	// u[p*DFTStride+i]. DFTGrad: the other way, from 71 products to 17 taps.
+	DFTTaps   func(w, u, tmp *float32, n int)
+	DFTGrad   func(p, dw, tmp *float32, n int)
+	DFTStride int
 }
+
+// DFTTmp is the scratch of the transforms of the DFT, in vectors.
+const DFTTmp = 200

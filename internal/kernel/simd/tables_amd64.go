@@ -16,6 +16,7 @@ var avx512Packed = [3][]Tile{
 
 var avx512 = Set{
 	Name: "avx512", MR: 14, Lanes: 16, Peak: avx512Peak,
+	DFTStride:    2064,
 	Strided:      avx512Strided,
 	Packed:       avx512Packed,
 	Gather:       avx512Gather,
@@ -30,6 +31,10 @@ var avx512 = Set{
 	WinogradIn:   avx512WinogradIn,
 	WinogradOut:  avx512WinogradOut,
 	WinogradPool: avx512WinogradPool,
+	DFTIn:        avx512DFTIn,
+	DFTOut:       avx512DFTOut,
+	DFTTaps:      avx512DFTTaps,
+	DFTGrad:      avx512DFTGrad,
 }
 
 var avx2Strided = [3][]Tile{
@@ -44,6 +49,7 @@ var avx2Packed = [3][]Tile{
 
 var avx2 = Set{
 	Name: "avx2", MR: 6, Lanes: 8, Peak: avx2Peak,
+	DFTStride:    1040,
 	Strided:      avx2Strided,
 	Packed:       avx2Packed,
 	Gather:       avx2Gather,
@@ -58,4 +64,8 @@ var avx2 = Set{
 	WinogradIn:   avx2WinogradIn,
 	WinogradOut:  avx2WinogradOut,
 	WinogradPool: avx2WinogradPool,
+	DFTIn:        avx2DFTIn,
+	DFTOut:       avx2DFTOut,
+	DFTTaps:      avx2DFTTaps,
+	DFTGrad:      avx2DFTGrad,
 }
