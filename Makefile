@@ -1,5 +1,5 @@
 # Each target is one line; longer logic sits in scripts/.
-.PHONY: build setup demo test test-more lint unit race purego generate cross fuzz readers crash clean
+.PHONY: build setup setup-test demo test test-more lint unit race purego generate cross fuzz readers crash clean
 
 export CGO_ENABLED = 0
 GO ?= go
@@ -10,9 +10,11 @@ setup: ; @scripts/setup.sh
 
 demo: setup build ; @scripts/demo.sh
 
-test: setup lint unit race purego generate cross ; @echo "make test: all passed"
+setup-test: ; @scripts/setup.sh test
 
-test-more: setup build fuzz readers ; @echo "make test-more: all passed"
+test: setup-test lint unit race purego generate cross ; @echo "make test: all passed"
+
+test-more: setup-test build fuzz readers ; @echo "make test-more: all passed"
 
 lint: ; @scripts/lint.sh
 

@@ -1,10 +1,17 @@
 #!/bin/sh
 # Installs what a bare machine lacks where it may; says the one command otherwise.
+#
+# usage: setup.sh [test]    with test: also what the tests need, a C compiler for
+#                           the race detector
 set -eu
 cd "$(dirname "$0")/.."
 scripts/check-go.sh
 missing=
 command -v espeak-ng >/dev/null 2>&1 || command -v say >/dev/null 2>&1 || missing="$missing espeak-ng"
+if [ "${1:-}" = test ] && [ "$(uname)" = Linux ]; then
+	command -v "${CC:-cc}" >/dev/null 2>&1 || missing="$missing gcc"
+	[ -e /usr/include/stdio.h ] || missing="$missing libc6-dev"
+fi
 [ -n "$missing" ] || exit 0
 if command -v apt-get >/dev/null 2>&1; then
 	sudo=

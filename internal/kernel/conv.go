@@ -46,6 +46,10 @@ func (c Conv2D) check(fn string, n, h, w int) {
 func Conv2DForward[T Float](c Conv2D, n, h, w int, x, weights, bias []T, relu bool, y []T) {
 	c.check("Conv2DForward", n, h, w)
 	checkLen("Conv2DForward", "weights", len(weights), c.WeightLen())
+	directForward(c, n, h, w, x, weights, bias, relu, y)
+}
+
+func directForward[T Float](c Conv2D, n, h, w int, x, weights, bias []T, relu bool, y []T) {
 	forward("Conv2DForward", pathFor[T](), c, n, h, w, x, bias, relu, y, func(p *product[T]) {
 		p.runSource(source[T]{data: weights, ld: c.Out})
 	})
@@ -179,19 +183,30 @@ func Conv2DBackwardInput[T Float](c Conv2D, n, h, w int, dy, weights, dx []T) {
 		return
 	}
 	if c.StrideH == 1 && c.StrideW == 1 && c.PadH < c.KH && c.PadW < c.KW {
-		turned := Conv2D{
-			KH: c.KH, KW: c.KW, In: c.Out, Out: c.In, StrideH: 1, StrideW: 1,
-			PadH: c.KH - 1 - c.PadH, PadW: c.KW - 1 - c.PadW,
-		}
-		forward(fn, pathFor[T](), turned, n, oh, ow, dy, nil, false, dx, func(p *product[T]) {
-			p.runSource(source[T]{
-				data: weights, ld: c.Out,
-				tapRows: c.Out, taps: c.KH * c.KW, tapSize: c.In * c.Out,
-			})
-		})
+		directInput(c, n, h, w, dy, weights, dx)
 		return
 	}
 	scatterInput(c, n, h, w, dy, weights, dx)
+}
+
+// directInput is the input gradient for stride 1, as a convolution.
+func directInput[T Float](c Conv2D, n, h, w int, dy, weights, dx []T) {
+	oh, ow := c.OutSize(h, w)
+	forward("Conv2DBackwardInput", pathFor[T](), c.turned(), n, oh, ow, dy, nil, false, dx, func(p *product[T]) {
+		p.runSource(source[T]{
+			data: weights, ld: c.Out,
+			tapRows: c.Out, taps: c.KH * c.KW, tapSize: c.In * c.Out,
+		})
+	})
+}
+
+// turned is the convolution that is the gradient of c by its input, for stride
+// 1: weights transposed, in reverse order.
+func (c Conv2D) turned() Conv2D {
+	return Conv2D{
+		KH: c.KH, KW: c.KW, In: c.Out, Out: c.In, StrideH: 1, StrideW: 1,
+		PadH: c.KH - 1 - c.PadH, PadW: c.KW - 1 - c.PadW,
+	}
 }
 
 // scatterInput is the input gradient for strides: the gradient of each window,
@@ -250,6 +265,11 @@ func Conv2DBackwardWeights[T Float](c Conv2D, n, h, w int, x, dy, dw, db []T) {
 		clear(dw[:c.WeightLen()])
 		return
 	}
+	directWeights(c, n, h, w, x, dy, dw)
+}
+
+func directWeights[T Float](c Conv2D, n, h, w int, x, dy, dw []T) {
+	oh, ow := c.OutSize(h, w)
 	g := c.geometry(h, w)
 	segs, segLen := c.segments()
 	padded := padImages(c, n, h, w, x)

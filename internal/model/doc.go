@@ -11,7 +11,7 @@
 // variant is another list and not another program:
 //
 //	image, _ := model.ImageTower("head", model.HeadOptions{In: 512, Kernel: 3})
-//	audio, _ := model.AudioTower("conv5", 40)
+//	audio, _ := model.AudioTower("conv5", model.AudioOptions{Coeffs: 40})
 //	m, err := model.New[float32](model.Spec{Image: image, Audio: audio, …}, seed)
 //
 // A [Model] is stored as two files: model.safetensors with every tensor in
@@ -19,6 +19,8 @@
 // neither.
 //
 // The pretrained networks whose feature maps the image tower may start from,
-// VGG16 and ResNet50, are a [Frozen]: inference alone, straight on
-// internal/kernel, from safetensors with torchvision's names.
+// VGG16, VGG19 and ResNet50, are a [Frozen]: inference alone, straight on
+// internal/kernel, from safetensors with torchvision's names. Where the makers
+// of weights differ, in how pixels go in and where strides sit, the file's
+// metadata or the caller says which it is ([FrozenOptions]).
 package model

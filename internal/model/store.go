@@ -12,8 +12,10 @@ import (
 )
 
 // Format names the layout of model.json and of the tensors: channels last,
-// weights [kh][kw][in][out] and [k][in][out], batch norm's weight, bias,
-// running_mean and running_var by channel.
+// weights [kh][kw][in][out], [k][in][out] and [in][out], batch norm's weight,
+// bias, running_mean and running_var by channel; of recurrent layers weight_ih
+// [in][gates*hidden], weight_hh [hidden][gates*hidden], bias_ih and bias_hh,
+// gates i f g o or r z n, and the same with _reverse.
 const Format = "hearsight.model/1"
 
 // WeightsFormat names the layout of model.safetensors.

@@ -30,7 +30,8 @@
 // # What holds
 //
 // Layout is channels last: images [n][h][w][c], sound [n][t][c]; weights are
-// [kh][kw][in][out], [k][in][out], [in][out].
+// [kh][kw][in][out], [k][in][out], [in][out], those of a recurrent layer
+// [in][gates*hidden].
 //
 // Only what leads to a parameter is differentiated: frozen features and the
 // input frames get no gradient node at all.
