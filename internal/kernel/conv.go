@@ -46,6 +46,10 @@ func (c Conv2D) check(fn string, n, h, w int) {
 func Conv2DForward[T Float](c Conv2D, n, h, w int, x, weights, bias []T, relu bool, y []T) {
 	c.check("Conv2DForward", n, h, w)
 	checkLen("Conv2DForward", "weights", len(weights), c.WeightLen())
+	if usesDFT[T](c, w) {
+		dftForward(c, n*h, w, x, weights, bias, relu, y)
+		return
+	}
 	directForward(c, n, h, w, x, weights, bias, relu, y)
 }
 
@@ -183,6 +187,10 @@ func Conv2DBackwardInput[T Float](c Conv2D, n, h, w int, dy, weights, dx []T) {
 		return
 	}
 	if c.StrideH == 1 && c.StrideW == 1 && c.PadH < c.KH && c.PadW < c.KW {
+		if usesDFT[T](c, w) {
+			dftInput(c, n*h, w, dy, weights, dx)
+			return
+		}
 		directInput(c, n, h, w, dy, weights, dx)
 		return
 	}
@@ -263,6 +271,10 @@ func Conv2DBackwardWeights[T Float](c Conv2D, n, h, w int, x, dy, dw, db []T) {
 	}
 	if n*oh*ow == 0 {
 		clear(dw[:c.WeightLen()])
+		return
+	}
+	if usesDFT[T](c, w) {
+		newDFT[T](c, n*h, w).weightGrad(x, dy, dw)
 		return
 	}
 	directWeights(c, n, h, w, x, dy, dw)

@@ -58,31 +58,74 @@ const (
 	minDFT, minDFTChannels = 9, 64
 )
 
-// usesDFT reports whether a convolution goes through the DFT: float32, over
-// time, with stride 1, enough taps, whole panels of channels, and more than
-// half of a block. float64 goes the direct way, so that it can be compared with.
+// usesDFT reports whether a convolution of sequences w long goes through the
+// DFT: float32, over time, with stride 1, enough taps, whole panels of channels,
+// and more than one block. float64 goes the direct way, as something to compare
+// with. It does not depend on the number of sequences, lest one alone had
+// other bits than among others.
 func usesDFT[T Float](c Conv2D, w int) bool {
 	var z T
-	nr := active().nr()
 	_, ow := c.OutSize(1, w)
+	nr := active().nr()
 	return unsafe.Sizeof(z) == 4 && c.KH == 1 && c.StrideH == 1 && c.StrideW == 1 && c.PadH == 0 &&
-		c.KW >= minDFT && c.KW <= dftTaps && c.PadW < c.KW && ow > dftOut/2 &&
+		c.KW >= minDFT && c.KW <= dftTaps && c.PadW < c.KW && min(w, ow) > dftOut &&
 		min(c.In, c.Out) >= minDFTChannels && c.In%nr == 0 && c.Out%nr == 0
 }
 
-// forwardTaps packs the weights of a convolution for forward.
-func forwardTaps[T Float](c Conv2D, on *path, weights []T) func(dst []T, k, i0, rows, c0 int) {
-	return func(dst []T, k, i0, rows, c0 int) {
-		packRows(dst, weights[(k*c.In+i0)*c.Out+c0:], c.Out, rows, on.nr(), on.nr())
+// dftForward is Conv2DForward for seqs sequences.
+func dftForward[T Float](c Conv2D, seqs, w int, x, weights, bias []T, relu bool, y []T) {
+	d := newDFT[T](c, seqs, w)
+	checkLen("Conv2DForward", "x", len(x), seqs*w*c.In)
+	checkLen("Conv2DForward", "y", len(y), seqs*d.outT*c.Out)
+	checkBias("Conv2DForward", bias, c.Out)
+	d.forward(x, taps[T]{c: c, on: d.path, weights: weights}, bias, relu, y)
+}
+
+// dftInput is Conv2DBackwardInput.
+func dftInput[T Float](c Conv2D, seqs, w int, dy, weights, dx []T) {
+	_, ow := c.OutSize(1, w)
+	d := newDFT[T](c.turned(), seqs, ow)
+	d.forward(dy, taps[T]{c: c, on: d.path, weights: weights, turned: true}, nil, false, dx)
+}
+
+// A taps is the weights of a convolution as forward needs them: of c itself or,
+// if turned, of its gradient by the input, whose rows are the output channels,
+// whose columns are the input channels, and whose time runs backwards.
+type taps[T Float] struct {
+	c       Conv2D
+	on      *path
+	weights []T
+	turned  bool
+}
+
+// pack copies tap k of rows i0.., columns c0.., as rows of nr.
+func (t taps[T]) pack(dst []T, k, i0, rows, c0 int) {
+	from, nr := t.at(k, i0, c0), t.on.nr()
+	if t.turned {
+		packTransposed(t.on.set, dst, from, t.c.Out, rows, nr, nr)
+	} else {
+		packRows(dst, from, t.c.Out, rows, nr, nr)
 	}
 }
 
-// turnedTaps packs them for the gradient by the input, where rows are output
-// channels, columns input channels, and time runs backwards.
-func turnedTaps[T Float](c Conv2D, on *path, weights []T) func(dst []T, k, i0, rows, c0 int) {
-	return func(dst []T, k, i0, rows, c0 int) {
-		packTransposed(on.set, dst, weights[((c.KW-1-k)*c.In+c0)*c.Out+i0:], c.Out, rows, on.nr(), on.nr())
+func (t taps[T]) at(k, i0, c0 int) []T {
+	if t.turned {
+		return t.weights[((t.c.KW-1-k)*t.c.In+c0)*t.c.Out+i0:]
 	}
+	return t.weights[(k*t.c.In+i0)*t.c.Out+c0:]
+}
+
+// prefetch asks for what pack will read: lines a whole row of weights apart,
+// which no hardware would guess.
+func (t taps[T]) prefetch(k, i0, rows, c0 int) {
+	if t.on.set == nil || k >= t.c.KW {
+		return
+	}
+	width := t.on.nr()
+	if t.turned {
+		rows, width = width, rows
+	}
+	t.on.set.Prefetch(start(t.at(k, i0, c0)), t.c.Out*4, width*4, rows)
 }
 
 // A dft is one call: a convolution of seqs sequences in blocks.
@@ -108,9 +151,8 @@ func (d *dft[T]) chunks(f func(b0, b1 int)) {
 	}
 }
 
-// forward computes y. taps packs tap k of rows i0.. of the weights, columns
-// c0.., as a piece of rows×nr.
-func (d *dft[T]) forward(x, bias []T, relu bool, y []T, taps func(dst []T, k, i0, rows, c0 int)) {
+// forward computes y.
+func (d *dft[T]) forward(x []T, w taps[T], bias []T, relu bool, y []T) {
 	floor := T(math.Inf(-1))
 	if relu {
 		floor = 0
@@ -125,7 +167,7 @@ func (d *dft[T]) forward(x, bias []T, relu bool, y []T, taps func(dst []T, k, i0
 		v.data = *buf
 		d.loadInput(v, x, b0, b1)
 		Parallel(d.Out/d.path.nr(), func(j int) {
-			d.panel(v, b0, b1, j*d.path.nr(), bias, floor, y, taps)
+			d.panel(v, b0, b1, j*d.path.nr(), w, bias, floor, y)
 		})
 	})
 }
@@ -178,7 +220,7 @@ func (d *dft[T]) loadInput(v domain[T], x []T, b0, b1 int) {
 }
 
 // panel computes the columns of y from c0 on for blocks b0 to b1.
-func (d *dft[T]) panel(v domain[T], b0, b1, c0 int, bias []T, floor T, y []T, taps func(dst []T, k, i0, rows, c0 int)) {
+func (d *dft[T]) panel(v domain[T], b0, b1, c0 int, w taps[T], bias []T, floor T, y []T) {
 	nr, blocks := d.path.nr(), b1-b0
 	pos := blocks*nr | 16 // see domain
 	s := d.scratch(dftPos*pos + dftOut*nr)
@@ -187,13 +229,16 @@ func (d *dft[T]) panel(v domain[T], b0, b1, c0 int, bias []T, floor T, y []T, ta
 	for i0 := 0; i0 < d.In; i0 += dftRows {
 		rows := min(dftRows, d.In-i0)
 		for k := range d.KW {
-			taps(s.taps[k*s.stride:], k, i0, rows, c0)
+			w.pack(s.taps[k*s.stride:], k, i0, rows, c0)
 		}
 		dftWeights(d.path, s.taps, s.u, s.tmp, s.stride, rows*nr)
 		op := tileOp[T]{k: rows, segs: 1, rs: v.ld, ks: 1, cols: nr, nv: d.path.nv, ldc: nr, acc: i0 > 0}
 		t := task{perGroup: ceilDiv(blocks, d.path.mr)}
 		for p := range dftPos {
 			op.b = s.u[p*s.stride:]
+			if next := i0 + dftRows; p%4 == 0 && next < d.In {
+				w.prefetch(p/4, next, min(dftRows, d.In-next), c0)
+			}
 			for i := range t.perGroup {
 				_, r0, r1 := t.tileRows(i, blocks)
 				op.rows = r1 - r0

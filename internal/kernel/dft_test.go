@@ -31,10 +31,9 @@ func testDFT[T Float](t *testing.T, tol float64) {
 			y, wholeY := guarded[T](len(dy))
 			dx, wholeX := guarded[T](len(x))
 			dw, wholeW := guarded[T](len(w))
-			d := newDFT[T](s.c, s.n*s.h, s.w)
-			d.forward(x, bias, false, y, forwardTaps(s.c, d.path, w))
-			newDFT[T](s.c.turned(), s.n*s.h, ow).forward(dy, nil, false, dx, turnedTaps(s.c, d.path, w))
-			d.weightGrad(x, dy, dw)
+			dftForward(s.c, s.n*s.h, s.w, x, w, bias, false, y)
+			dftInput(s.c, s.n*s.h, s.w, dy, w, dx)
+			newDFT[T](s.c, s.n*s.h, s.w).weightGrad(x, dy, dw)
 			for _, v := range []struct {
 				name  string
 				got   []T
@@ -48,7 +47,7 @@ func testDFT[T Float](t *testing.T, tol float64) {
 			for i, v := range want.y {
 				want.y[i] = math.Max(v, 0)
 			}
-			d.forward(x, bias, true, y, forwardTaps(s.c, d.path, w))
+			dftForward(s.c, s.n*s.h, s.w, x, w, bias, true, y)
 			if d := rms(widen(y), want.y); !(d <= tol) {
 				t.Errorf("y, relu: relative rms %g, want <= %g", d, tol)
 			}
@@ -109,6 +108,9 @@ func TestDFTTransforms(t *testing.T) {
 func TestDFTSameBits(t *testing.T) {
 	c := Conv1D(17, 64, 96, 1, 8)
 	const n, w = 20, 90
+	if !usesDFT[float32](c, w) || usesDFT[float64](c, w) {
+		t.Fatal("usesDFT has changed")
+	}
 	rnd := newRand(23)
 	x, wt, dy := random[float32](rnd, n*w*c.In), random[float32](rnd, c.WeightLen()), random[float32](rnd, n*w*c.Out)
 	eachPath(t, func(t *testing.T) {
@@ -116,16 +118,20 @@ func TestDFTSameBits(t *testing.T) {
 		for _, procs := range []int{1, 2, 4} {
 			y, dx, dw := make([]float32, len(dy)), make([]float32, len(x)), make([]float32, len(wt))
 			atProcs(t, procs, func() {
-				d := newDFT[float32](c, n, w)
-				d.forward(x, nil, false, y, forwardTaps(c, d.path, wt))
-				newDFT[float32](c.turned(), n, w).forward(dy, nil, false, dx, turnedTaps(c, d.path, wt))
-				d.weightGrad(x, dy, dw)
+				Conv2DForward(c, n, 1, w, x, wt, nil, false, y)
+				Conv2DBackwardInput(c, n, 1, w, dy, wt, dx)
+				Conv2DBackwardWeights(c, n, 1, w, x, dy, dw, nil)
 			})
 			if got := slices.Concat(y, dx, dw); first == nil {
 				first = got
 			} else if !slices.Equal(got, first) {
 				t.Errorf("other bits with GOMAXPROCS %d than with 1", procs)
 			}
+		}
+		y := make([]float32, w*c.Out) // sequence 7 alone
+		Conv2DForward(c, 1, 1, w, x[7*w*c.In:], wt, nil, false, y)
+		if !slices.Equal(y, first[7*len(y):8*len(y)]) {
+			t.Error("a sequence alone has other bits than among others")
 		}
 	})
 }
@@ -140,8 +146,7 @@ func TestDFTNaN(t *testing.T) {
 		for at := range w {
 			x, y := random[float32](rnd, w*c.In), make([]float32, w*c.Out)
 			x[at*c.In+at%c.In] = float32(math.NaN())
-			d := newDFT[float32](c, 1, w)
-			d.forward(x, nil, true, y, forwardTaps(c, d.path, wt))
+			Conv2DForward(c, 1, 1, w, x, wt, nil, true, y)
 			for i := max(0, at-5); i < min(w, at+6); i++ {
 				for o := range c.Out {
 					if v := y[i*c.Out+o]; v == v {
@@ -170,16 +175,15 @@ func BenchmarkDFT(b *testing.B) {
 		rnd := newRand(1)
 		x, w, dy := random[float32](rnd, s.n*s.w*s.c.In), random[float32](rnd, s.c.WeightLen()), random[float32](rnd, s.n*s.w*s.c.Out)
 		y, dx, dw := make([]float32, len(dy)), make([]float32, len(x)), make([]float32, len(w))
-		d, turned := newDFT[float32](s.c, s.n, s.w), newDFT[float32](s.c.turned(), s.n, s.w)
 		for _, v := range []struct {
 			name string
 			f    func()
 		}{
-			{"forward/dft", func() { d.forward(x, nil, true, y, forwardTaps(s.c, d.path, w)) }},
+			{"forward/dft", func() { dftForward(s.c, s.n, s.w, x, w, nil, true, y) }},
 			{"forward/direct", func() { directForward(s.c, s.n, 1, s.w, x, w, nil, true, y) }},
-			{"dx/dft", func() { turned.forward(dy, nil, false, dx, turnedTaps(s.c, d.path, w)) }},
+			{"dx/dft", func() { dftInput(s.c, s.n, s.w, dy, w, dx) }},
 			{"dx/direct", func() { directInput(s.c, s.n, 1, s.w, dy, w, dx) }},
-			{"dw/dft", func() { d.weightGrad(x, dy, dw) }},
+			{"dw/dft", func() { newDFT[float32](s.c, s.n, s.w).weightGrad(x, dy, dw) }},
 			{"dw/direct", func() { directWeights(s.c, s.n, 1, s.w, x, dy, dw) }},
 		} {
 			b.Run(s.name+"/"+v.name, func(b *testing.B) {

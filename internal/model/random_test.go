@@ -191,9 +191,9 @@ func plainName() string {
 	return "amd64"
 }
 
-// TestStride: the two conventions are different networks of one shape.
-func TestStride(t *testing.T) {
-	var tensors []namedTensor
+// torchResNet is random tensors of ResNet50 to stage 4 as torchvision names them:
+// no convolution has a bias.
+func torchResNet() (tensors []namedTensor) {
 	add := func(name string, shape ...int) {
 		tensors = append(tensors, namedTensor{name, shape, randomTensor(3, name, shape)})
 	}
@@ -217,6 +217,12 @@ func TestStride(t *testing.T) {
 			in = 4 * stage.width
 		}
 	}
+	return tensors
+}
+
+// TestStride: the two conventions are different networks of one shape.
+func TestStride(t *testing.T) {
+	tensors := torchResNet()
 	load := func(meta map[string]string, o FrozenOptions) []float32 {
 		t.Helper()
 		var file bytes.Buffer
@@ -233,7 +239,6 @@ func TestStride(t *testing.T) {
 		}
 		return x
 	}
-	// No convolution has a bias here, as in torchvision's files.
 	meta := map[string]string{"stride": "conv2", "input": "torchvision"}
 	two := load(meta, FrozenOptions{})
 	if one := load(meta, FrozenOptions{Stride: StrideConv1}); relative(one, two) < .1 {

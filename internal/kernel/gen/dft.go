@@ -124,6 +124,7 @@ func dft(v *vector) {
 	write(inverseNet(-dftHalf, dftTaps, true), wide("p"), wide("dw"), base("tmp"))
 	v.next("p", "dw")
 
+	v.prefetch()
 	(&codelet{vector: v, consts: "factors", factors: factors}).table()
 }
 
@@ -179,4 +180,24 @@ func (v *vector) dftOut(core func()) {
 		v.VMAXPS(r, floor, r)
 	})
 	v.next("src", "dst", "bias")
+}
+
+// prefetch asks for lines of memory, as far as L2.
+func (v *vector) prefetch() {
+	v.begin("Prefetch", "func(src *float32, row, width, n int)", "src")
+	row, width, at, left := reg.RSI, reg.RDX, regTmp, reg.RBX
+	v.Load(v.Param("row"), row)
+	v.Load(v.Param("width"), width)
+	v.Label("loop")
+	v.MOVQ(v.ptrs["src"], at)
+	v.MOVQ(width, left)
+	v.Label("line")
+	v.PREFETCHT1(operand.Mem{Base: at})
+	v.ADDQ(operand.U32(64), at)
+	v.SUBQ(operand.U32(64), left)
+	v.JGT(operand.LabelRef("line"))
+	v.ADDQ(row, v.ptrs["src"])
+	v.DECQ(regK)
+	v.JNZ(operand.LabelRef("loop"))
+	v.end()
 }

@@ -23,3 +23,8 @@ func avx2DFTTaps(w *float32, u *float32, tmp *float32, n int)
 //
 //go:noescape
 func avx2DFTGrad(p *float32, dw *float32, tmp *float32, n int)
+
+// avx2Prefetch is a Set.Prefetch.
+//
+//go:noescape
+func avx2Prefetch(src *float32, row int, width int, n int)

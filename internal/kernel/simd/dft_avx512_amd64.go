@@ -23,3 +23,8 @@ func avx512DFTTaps(w *float32, u *float32, tmp *float32, n int)
 //
 //go:noescape
 func avx512DFTGrad(p *float32, dw *float32, tmp *float32, n int)
+
+// avx512Prefetch is a Set.Prefetch.
+//
+//go:noescape
+func avx512Prefetch(src *float32, row int, width int, n int)

@@ -2608,6 +2608,29 @@ loop:
 	VZEROUPPER
 	RET
 
+// func avx512Prefetch(src *float32, row int, width int, n int)
+// Requires: AVX, MMX+
+TEXT ·avx512Prefetch(SB), NOSPLIT, $0-32
+	MOVQ src+0(FP), R8
+	MOVQ n+24(FP), CX
+	MOVQ row+8(FP), SI
+	MOVQ width+16(FP), DX
+
+loop:
+	MOVQ R8, AX
+	MOVQ DX, BX
+
+line:
+	PREFETCHT1 (AX)
+	ADDQ       $0x00000040, AX
+	SUBQ       $0x00000040, BX
+	JGT        line
+	ADDQ       SI, R8
+	DECQ       CX
+	JNZ        loop
+	VZEROUPPER
+	RET
+
 DATA factors<>+0(SB)/4, $0x3f000000
 DATA factors<>+4(SB)/4, $0x3f000000
 DATA factors<>+8(SB)/4, $0x3f000000

@@ -86,6 +86,10 @@ type Set struct {
 	DFTTaps   func(w, u, tmp *float32, n int)
 	DFTGrad   func(p, dw, tmp *float32, n int)
 	DFTStride int
+
+	// Prefetch brings n rows of width bytes, row bytes apart, nearer: it has no
+	// effect but on time.
+	Prefetch func(src *float32, row, width, n int)
 }
 
 // DFTTmp is the scratch of the transforms of the DFT, in vectors.

@@ -35,6 +35,7 @@ var avx512 = Set{
 	DFTOut:       avx512DFTOut,
 	DFTTaps:      avx512DFTTaps,
 	DFTGrad:      avx512DFTGrad,
+	Prefetch:     avx512Prefetch,
 }
 
 var avx2Strided = [3][]Tile{
@@ -68,4 +69,5 @@ var avx2 = Set{
 	DFTOut:       avx2DFTOut,
 	DFTTaps:      avx2DFTTaps,
 	DFTGrad:      avx2DFTGrad,
+	Prefetch:     avx2Prefetch,
 }
