@@ -19,6 +19,7 @@ SCHEMAS = {
     "clips": {"id": pa.string(), "sha256": pa.string(), "format": pa.string(), "sample_rate_hz": pa.int32(), "channels": pa.int32(), "seconds": pa.float64(), "voice": pa.string(), "text": pa.string(), "audio": pa.binary()},
     "mfcc": {"id": pa.string(), "n_frames": pa.int32(), "n_coeffs": pa.int32(), "features": pa.float32(), "source_sha256": pa.string()},
     "ranks": {"direction": pa.string(), "query": pa.string(), "rank": pa.float64(), "candidates": pa.int32()},
+    "rejects": {"item": pa.string(), "stage": pa.string(), "reason": pa.string()},
     "curve": {"step": pa.int64(), "loss": pa.float64(), "learning_rate": pa.float64()},
 }
 problems = []
@@ -45,7 +46,7 @@ def parquet(path, name):
     check(any(k.startswith(b"hearsight") for k in meta), f"{path}: no hearsight metadata, has {list(meta)}")
     if name in ("clips", "mfcc"):
         check(any(b"unit" in k for k in meta), f"{path}: no units in the metadata, has {list(meta)}")
-    n = duckdb.sql(f"select count(*) from read_parquet('{path}')").fetchone()[0]
+    n = duckdb.sql(f"select count(*) from read_parquet('{path}')").fetchall()[0][0]
     check(n == t.num_rows, f"{path}: DuckDB counts {n} rows, pyarrow {t.num_rows}")
     duckdb.sql(f"select * from read_parquet('{path}')").fetchall()
     return t
@@ -77,7 +78,10 @@ def main(root):
                 a = a.chunk(0) if isinstance(a, pa.ChunkedArray) else a
                 x = a.to_numpy_ndarray()
                 check(x.ndim == 4 and x.shape[0] == t.num_rows, f"{path}: tensor of shape {x.shape}")
-    for want in ("pairs/captions", "pairs/photos", "speech/clips", "wav/clips", "mfcc/mfcc", "photos/images", "scores/ranks", "model/curve"):
+                want = {"images": np.uint8, "features": np.float16}[name]
+                check(x.dtype == want, f"{path}: tensor of {x.dtype}, want {want}")
+            check(any(k.startswith(b"hearsight") for k in t.schema.metadata or {}), f"{path}: no hearsight metadata")
+    for want in ("pairs/captions", "pairs/photos", "speech/clips", "wav/clips", "mfcc/mfcc", "photos/images", "scores/ranks", "model/curve", "features/features", "given/captions", "given/photos", "given/rejects"):
         check(want in seen, f"no part {want}, saw {sorted(seen)}")
     for p in problems:
         print(p, file=sys.stderr)

@@ -13,4 +13,14 @@ bin/hearsight run -f demo.yaml --store "$store/store" --set train=100 --set step
 for stage in pairs speech wav mfcc photos model scores report; do
 	bin/hearsight get -f demo.yaml --store "$store/store" --set train=100 --set steps=20 $stage "$store/out/$stage"
 done
+more="-f scripts/readers.yaml --store $store/more --set table=$store/given/table.csv --set root=$store/given"
+mkdir "$store/given"
+printf 'image,caption\nphoto.png,a shape\nbad.jpg,not a photo\n' > "$store/given/table.csv"
+echo "not a photo" > "$store/given/bad.jpg"
+photo=$(ls "$store/out/pairs"/*.parquet | grep photos | head -1)
+$venv/bin/python -c "import sys, pyarrow.parquet as p; sys.stdout.buffer.write(p.read_table(sys.argv[1])['bytes'][0].as_py())" "$photo" > "$store/given/photo.png"
+bin/hearsight run $more
+for stage in features given; do
+	bin/hearsight get $more $stage "$store/out/$stage"
+done
 $venv/bin/python scripts/readers.py "$store/out"
