@@ -42,12 +42,17 @@ func (c Conv2D) check(fn string, n, h, w int) {
 }
 
 // Conv2DForward computes y = conv(x, weights) + bias, with negative values made
-// zero if relu. bias has Out values or is nil.
+// zero if relu. bias has Out values or is nil. In float32, 3x3 pixels and 9 to
+// 17 taps over time with many channels go through another domain: see bilinear.
 func Conv2DForward[T Float](c Conv2D, n, h, w int, x, weights, bias []T, relu bool, y []T) {
 	c.check("Conv2DForward", n, h, w)
 	checkLen("Conv2DForward", "weights", len(weights), c.WeightLen())
-	if usesDFT[T](c, w) {
-		dftForward(c, n*h, w, x, weights, bias, relu, y)
+	if b := newBilinear[T](c, n, h, w); b != nil {
+		oh, ow := c.OutSize(h, w)
+		checkLen("Conv2DForward", "x", len(x), n*h*w*c.In)
+		checkLen("Conv2DForward", "y", len(y), n*oh*ow*c.Out)
+		checkBias("Conv2DForward", bias, c.Out)
+		b.forward(x, taps[T]{c: c, on: b.path, weights: weights}, bias, relu, y)
 		return
 	}
 	directForward(c, n, h, w, x, weights, bias, relu, y)
@@ -60,7 +65,8 @@ func directForward[T Float](c Conv2D, n, h, w int, x, weights, bias []T, relu bo
 }
 
 // A PackedConv2D is a convolution with its weights packed for one numeric path,
-// for weights that are used many times. It does not change and may be shared.
+// for weights that are used many times. It always goes the direct way. It does
+// not change and may be shared.
 type PackedConv2D[T Float] struct {
 	Conv2D
 	p panels[T]
@@ -76,7 +82,7 @@ func PackConv2D[T Float](c Conv2D, weights []T) *PackedConv2D[T] {
 	return &PackedConv2D[T]{Conv2D: c, p: p}
 }
 
-// Forward is Conv2DForward with the packed weights.
+// Forward is Conv2DForward, the direct way, with the packed weights.
 func (c *PackedConv2D[T]) Forward(n, h, w int, x, bias []T, relu bool, y []T) {
 	c.check("PackedConv2D.Forward", n, h, w)
 	forward("PackedConv2D.Forward", c.p.path, c.Conv2D, n, h, w, x, bias, relu, y, func(p *product[T]) {
@@ -187,8 +193,8 @@ func Conv2DBackwardInput[T Float](c Conv2D, n, h, w int, dy, weights, dx []T) {
 		return
 	}
 	if c.StrideH == 1 && c.StrideW == 1 && c.PadH < c.KH && c.PadW < c.KW {
-		if usesDFT[T](c, w) {
-			dftInput(c, n*h, w, dy, weights, dx)
+		if b := newBilinear[T](c.turned(), n, oh, ow); b != nil {
+			b.forward(dy, taps[T]{c: c, on: b.path, weights: weights, turned: true}, nil, false, dx)
 			return
 		}
 		directInput(c, n, h, w, dy, weights, dx)
@@ -273,8 +279,8 @@ func Conv2DBackwardWeights[T Float](c Conv2D, n, h, w int, x, dy, dw, db []T) {
 		clear(dw[:c.WeightLen()])
 		return
 	}
-	if usesDFT[T](c, w) {
-		newDFT[T](c, n*h, w).weightGrad(x, dy, dw)
+	if b := newBilinear[T](c, n, h, w); b != nil {
+		b.weightGrad(x, dy, dw)
 		return
 	}
 	directWeights(c, n, h, w, x, dy, dw)
@@ -293,4 +299,51 @@ func directWeights[T Float](c Conv2D, n, h, w int, x, dy, dw []T) {
 		n: c.Out, c: dw, ldc: c.Out,
 	}
 	p.runSource(source[T]{data: dy, ld: c.Out})
+}
+
+// A FrozenConv is a convolution with weights that do not change, packed for one
+// numeric path in the fastest way for its shape. It may be shared.
+type FrozenConv[T Float] interface {
+	// OutSize is the height and width of Forward's output for an input of h×w.
+	OutSize(h, w int) (outH, outW int)
+
+	// Forward computes y = conv(x, weights) + bias, with negative values made
+	// zero if relu, as Conv2DForward does.
+	Forward(n, h, w int, x, bias []T, relu bool, y []T)
+
+	// ForwardPool is Forward followed by a max-pool of 2x2 with stride 2 and no
+	// border: an odd last row or column is left out. A NaN in a window wins.
+	ForwardPool(n, h, w int, x, bias []T, relu bool, y []T)
+}
+
+// minWinograd is how many channels, in and out, a convolution has at least for
+// Winograd: with fewer, the transforms take longer than what they save.
+const minWinograd = 16
+
+// PackFrozen packs weights [KH][KW][In][Out] of convolution c: by [Winograd] if
+// it is 3x3 with stride 1 and border 1 and has channels enough, else for the
+// direct way. The choice depends on c alone.
+func PackFrozen[T Float](c Conv2D, weights []T) FrozenConv[T] {
+	if c.isWinograd() && c.In >= minWinograd && c.Out >= minWinograd {
+		return PackWinograd(c, weights)
+	}
+	return PackConv2D(c, weights)
+}
+
+// ForwardPool is [FrozenConv].ForwardPool, one image after the other.
+func (c *PackedConv2D[T]) ForwardPool(n, h, w int, x, bias []T, relu bool, y []T) {
+	const fn = "PackedConv2D.ForwardPool"
+	c.check(fn, n, h, w)
+	oh, ow := c.OutSize(h, w)
+	p := Pool2D{KH: 2, KW: 2, StrideH: 2, StrideW: 2}
+	ph, pw := p.OutSize(oh, ow)
+	in, out, pooled := h*w*c.In, oh*ow*c.Out, ph*pw*c.Out
+	checkLen(fn, "x", len(x), n*in)
+	checkLen(fn, "y", len(y), n*pooled)
+	buf := getBuf[T](&colPool, out)
+	defer putBuf(&colPool, buf)
+	for i := range n {
+		c.Forward(1, h, w, x[i*in:], bias, relu, *buf)
+		MaxPoolForward(p, 1, oh, ow, c.Out, *buf, y[i*pooled:], nil)
+	}
 }

@@ -13,20 +13,26 @@
 // over the same view; the gradient by the input is a convolution of the padded
 // output gradient with the kernel turned round.
 //
-// Convolutions of 3x3 pixels whose weights do not change go another way:
-// tiles of the input are transformed so that a product of 36 numbers gives
-// 16 pixels ([Winograd]); [PackFrozen] chooses.
+// Two kinds of convolution go through another domain, where they take a quarter
+// to an eighth of the multiplications: 3x3 pixels by Winograd's minimal
+// filtering ([Winograd] has the formulas), and 9 to 17 taps over time by the
+// discrete Fourier transform (dft.go has them). Both are bilinear: transforms of
+// input and weights, one matrix product for each place of the domain, and a
+// transform back. Where weights do not change they are transformed once
+// ([PackFrozen]); in training, bilinear.go makes and uses them piece by piece in
+// L2.
 //
-//	gemm.go      Gemm, GemmTA, GemmTB, Packed, Epilogue
-//	product.go   the one driver: blocks of k, tiles of rows, tasks; and the
-//	             plain Go tile: the meaning of every fast one
-//	pack.go      how A and B are laid out for a tile
-//	conv.go      convolution and its gradients
-//	winograd.go  convolutions with fixed weights, by Winograd where it pays
-//	transform.go its transforms: the meaning of the fast ones
-//	pool.go      max-pooling
-//	vector.go    ReLU, Axpy, Dot, Sum, bias, the Adam step
-//	simd/        assembly for float32, written by gen/ with avo
+//	gemm.go       Gemm, GemmTA, GemmTB, Packed, Epilogue; how B is laid out
+//	product.go    the one driver: blocks of k, tiles of rows, tasks; and the
+//	              plain Go tile: the meaning of every fast one
+//	conv.go       convolution and its gradients, and which way each shape goes
+//	winograd.go   3x3 pixels, with weights that do not change and that do
+//	dft.go        many taps over time
+//	bilinear.go   the driver of both in training
+//	transform.go  all transforms by their definition
+//	pool.go       max-pooling
+//	vector.go     ReLU, Axpy, Dot, Sum, bias, the Adam step
+//	simd/         assembly for float32, written by gen/ with avo
 //
 // # What is promised
 //
@@ -40,6 +46,8 @@
 // Functions panic, with a message that starts "kernel:", when a slice is too
 // short for the shape it is said to have: that is a bug of the caller. NaN and
 // infinities go through as IEEE 754 says; nothing is skipped for being zero.
+// (Through another domain, a NaN also reaches the rest of its tile or block, and
+// an infinity becomes NaN.)
 // All functions may be called by many goroutines at once on separate outputs.
 // Scratch memory is pooled.
 //

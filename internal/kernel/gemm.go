@@ -1,6 +1,10 @@
 package kernel
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/hearsight/hearsight/internal/kernel/simd"
+)
 
 // An Epilogue says what is done to C as it is stored:
 // C = relu(C·Acc + A·B + Bias).
@@ -111,5 +115,221 @@ func checkBias[T Float](fn string, bias []T, n int) {
 func checkLen(fn, name string, have, need int) {
 	if have < need {
 		panic(fmt.Sprintf("kernel: %s: %s needs %d elements, has %d", fn, name, need, have))
+	}
+}
+
+// A block is a run of k that one tile sums in registers. Between blocks the
+// sums rest in C.
+type block struct {
+	row0, len int // the rows of B: len = segs*klen
+	seg0      int // first segment of A
+	segs      int
+	k0, klen  int // where in each segment, and how much of it
+}
+
+// maxK is the longest block. 512 rows of a 32-wide panel (64 KiB) and 196 rows
+// of A (400 KiB) lie in a 1 MiB L2 together; a longer one gains nothing
+// (measured on Zen 4 and Zen 5), a shorter one moves C more often.
+const maxK = 512
+
+// slackK is how much longer a block may be to spare a second one: 3x3x64
+// windows (576) fit whole.
+const slackK = 640
+
+// blocks cuts segs segments of segLen each: the order of every sum, so a
+// function of the shape alone.
+func blocks(segs, segLen int) []block {
+	total := segs * segLen
+	if total <= slackK {
+		return []block{{len: total, segs: segs, klen: segLen}}
+	}
+	var out []block
+	if 2*segLen <= maxK {
+		per := maxK / segLen
+		parts := (segs + per - 1) / per
+		for i := range parts {
+			s0, s1 := i*segs/parts, (i+1)*segs/parts
+			out = append(out, block{row0: s0 * segLen, len: (s1 - s0) * segLen, seg0: s0, segs: s1 - s0, klen: segLen})
+		}
+		return out
+	}
+	parts := (segLen + maxK - 1) / maxK
+	if segLen <= slackK {
+		parts = 1
+	}
+	for s := range segs {
+		for i := range parts {
+			k0, k1 := cut(i, parts, segLen), cut(i+1, parts, segLen)
+			out = append(out, block{row0: s*segLen + k0, len: k1 - k0, seg0: s, segs: 1, k0: k0, klen: k1 - k0})
+		}
+	}
+	return out
+}
+
+// cut is the start of part i of n, on a multiple of the tiles' unrolling.
+func cut(i, parts, n int) int {
+	if i == parts {
+		return n
+	}
+	return i * n / parts &^ 3
+}
+
+// Panels is B in the order in which tiles read it:
+//
+//	for each block, for each panel of nr columns, for each row of the block:
+//	nr values (the last panel: rounded up to whole vectors, filled with zeros)
+type panels[T Float] struct {
+	path   *path
+	blocks []block
+	n      int // columns
+	padded int // n rounded up to whole vectors
+	data   []T
+}
+
+// size of panels for k rows of n columns.
+func panelsSize(p *path, k, n int) int { return k * ceilTo(n, p.lanes) }
+
+func ceilTo(n, to int) int { return (n + to - 1) / to * to }
+
+// newPanels makes empty panels in buf, or in new memory if buf is nil.
+func newPanels[T Float](p *path, bl []block, k, n int, buf []T) panels[T] {
+	if buf == nil {
+		buf = make([]T, panelsSize(p, k, n))
+	}
+	return panels[T]{path: p, blocks: bl, n: n, padded: ceilTo(n, p.lanes), data: buf[:panelsSize(p, k, n)]}
+}
+
+// at gives panel j of block b: its values, columns and width in vectors.
+func (p *panels[T]) at(b *block, j int) (data []T, cols, nv int) {
+	nr := p.path.nr()
+	cols = min(nr, p.n-j*nr)
+	nv = (cols + p.path.lanes - 1) / p.path.lanes
+	off := b.row0*p.padded + j*nr*b.len
+	return p.data[off : off+b.len*nv*p.path.lanes], cols, nv
+}
+
+func (p *panels[T]) count() int { return (p.n + p.path.nr() - 1) / p.path.nr() }
+
+// fill packs the columns of src from col0 on.
+func (p *panels[T]) fill(src source[T], col0 int) {
+	nj := p.count()
+	parallelIf(len(p.data), len(p.blocks)*nj, func(i int) {
+		b, j := &p.blocks[i/nj], i%nj
+		dst, cols, nv := p.at(b, j)
+		src.pack(p.path.set, dst, b.row0, b.len, col0+j*p.path.nr(), cols, nv*p.path.lanes)
+	})
+}
+
+// setRow fills in row r of new panels, whose spare columns are zero, from src.
+func (p *panels[T]) setRow(r int, src []T) {
+	for i := range p.blocks {
+		b := &p.blocks[i]
+		if r < b.row0 || r >= b.row0+b.len {
+			continue
+		}
+		for j := range p.count() {
+			dst, cols, nv := p.at(b, j)
+			width := nv * p.path.lanes
+			dst = dst[(r-b.row0)*width:][:width]
+			copy(dst, src[j*p.path.nr():][:cols])
+		}
+	}
+}
+
+// A source is a matrix B as the caller has it: row r, column c at
+// data[r*ld+c], or data[c*ld+r] if trans. With tapRows it is the kernel of a
+// convolution turned round, as the gradient by the input needs it: taps in
+// reverse order, each of them (tapRows columns of ld values) transposed.
+type source[T Float] struct {
+	data    []T
+	ld      int
+	trans   bool
+	tapRows int
+	taps    int
+	tapSize int
+}
+
+// pack writes rows row0.. and columns col0.. in rows of width values.
+func (s source[T]) pack(set *simd.Set, dst []T, row0, rows, col0, cols, width int) {
+	if rows == 0 { // data may be empty
+		return
+	}
+	if s.tapRows == 0 {
+		if s.trans {
+			packTransposed(set, dst, s.data[col0*s.ld+row0:], s.ld, rows, cols, width)
+		} else {
+			packRows(dst, s.data[row0*s.ld+col0:], s.ld, rows, cols, width)
+		}
+		return
+	}
+	for rows > 0 {
+		tap, in := row0/s.tapRows, row0%s.tapRows
+		step := min(rows, s.tapRows-in)
+		from := s.data[(s.taps-1-tap)*s.tapSize+col0*s.ld+in:]
+		packTransposed(set, dst, from, s.ld, step, cols, width)
+		dst = dst[step*width:]
+		row0 += step
+		rows -= step
+	}
+}
+
+func packRows[T Float](dst, src []T, ld, rows, cols, width int) {
+	for r := range rows {
+		d := dst[r*width : (r+1)*width]
+		copy(d, src[r*ld:r*ld+cols])
+		clear(d[cols:])
+	}
+}
+
+// packTransposed writes dst[r*width+c] = src[c*ld+r].
+func packTransposed[T Float](set *simd.Set, dst, src []T, ld, rows, cols, width int) {
+	fullRows, fullCols := 0, 0
+	if set != nil {
+		fullRows, fullCols = rows-rows%set.Lanes, cols-cols%set.Lanes
+	}
+	if fullRows > 0 {
+		for c := 0; c < fullCols; c += set.Lanes {
+			set.Transpose(start(dst[c:]), start(src[c*ld:]), ld*4, width*4, fullRows)
+		}
+		transposeBlock(dst[fullRows*width:], src[fullRows:], ld, rows-fullRows, fullCols, width)
+	} else {
+		fullCols = 0
+	}
+	if fullCols < cols {
+		transposeBlock(dst[fullCols:], src[fullCols*ld:], ld, rows, cols-fullCols, width)
+	}
+	if cols < width {
+		for r := range rows {
+			clear(dst[r*width+cols : (r+1)*width])
+		}
+	}
+}
+
+// transposeBlock is packTransposed in plain Go, a stretch of rows at a time so
+// that what is written stays in L1.
+func transposeBlock[T Float](dst, src []T, ld, rows, cols, width int) {
+	const stretch = 64
+	for r0 := 0; r0 < rows; r0 += stretch {
+		n := min(stretch, rows-r0)
+		for c := range cols {
+			from := src[c*ld+r0 : c*ld+r0+n]
+			to := dst[r0*width+c:]
+			for r, v := range from {
+				to[r*width] = v
+			}
+		}
+	}
+}
+
+// gather copies rows values at each of len(dst)/rows places of src, step apart.
+// dst must have room for a vector more.
+func gather[T Float](set *simd.Set, dst, src []T, step, rows int) {
+	n := len(dst) / rows
+	if set != nil {
+		set.Gather(start(dst), start(src), step*4, n, rows)
+		return
+	}
+	for i := range n {
+		copy(dst[i*rows:(i+1)*rows], src[i*step:])
 	}
 }

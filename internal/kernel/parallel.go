@@ -80,13 +80,13 @@ func vectors(n int, f func(lo, hi int)) {
 type bufPool struct{ f32, f64 sync.Pool }
 
 var (
-	aPool    bufPool // packed rows of A, one a worker
-	bPool    bufPool // packed B, one a product
-	padPool  bufPool // padded inputs
-	colPool  bufPool // columns of the strided input gradient
-	winoPool bufPool // tiles in Winograd's domain, one a block
-	tilePool bufPool // one tile at the edge, one a worker
-	dftPool  bufPool // a piece of the weights in the domain of the DFT, one a worker
+	aPool     bufPool // packed rows of A, one a worker
+	bPool     bufPool // packed B, one a product
+	padPool   bufPool // padded inputs
+	colPool   bufPool // columns of the strided input gradient
+	winoPool  bufPool // tiles in Winograd's domain, one a block
+	tilePool  bufPool // one tile at the edge, one a worker
+	piecePool bufPool // pieces of the weights in another domain, one a worker
 )
 
 // getBuf returns a slice of n elements of unknown content.

@@ -83,6 +83,85 @@ func winogradOut1D[T Float](m [winoSide]T) [winoTile]T {
 	return [winoTile]T{(m[0] + s) + u, d + v, s + 4*u, (d + m[5]) + 4*v}
 }
 
+// winogradSpread computes dst[p*pos+c] = (A·d·At)[p], the transpose of the way
+// back, for channels c below n, a multiple of the lanes: d[y][x] is
+// src[(y*4+x)*row+c].
+func winogradSpread[T Float](on *path, src, dst, tmp []T, row, pos, n int) {
+	if on.set != nil {
+		_, _ = src[15*row+n-1], dst[(winoPos-1)*pos+n-1]
+		on.set.WinogradSpread(start(src), start(dst), start(tmp), row*4, pos*4, n)
+		return
+	}
+	for c := range n {
+		var half [winoTile][winoSide]T // [x][y]
+		for x := range half {
+			at := x*row + c
+			half[x] = winogradA([winoTile]T{src[at], src[at+4*row], src[at+8*row], src[at+12*row]})
+		}
+		for y := range winoSide {
+			for x, v := range winogradA([winoTile]T{half[0][y], half[1][y], half[2][y], half[3][y]}) {
+				dst[(y*winoSide+x)*pos+c] = v
+			}
+		}
+	}
+}
+
+// winogradA is A·d.
+func winogradA[T Float](d [winoTile]T) [winoSide]T {
+	even, odd := d[0]+d[2], d[1]+d[3]
+	even2, odd2 := d[0]+4*d[2], 2*(d[1]+4*d[3])
+	return [winoSide]T{d[0], even + odd, even - odd, even2 + odd2, even2 - odd2, d[3]}
+}
+
+// winogradTaps computes G·g·Gt of n kernels: tap k of kernel i is w[k*stride+i].
+func winogradTaps[T Float](on *path, w, u, tmp []T, stride, n int) {
+	if on.set != nil {
+		on.set.WinogradTaps(start(w), start(u), start(tmp), n)
+		return
+	}
+	for i := range n {
+		var half [3][winoSide]T // [x][y]
+		for x := range half {
+			half[x] = winogradG(w[x*stride+i], w[(x+3)*stride+i], w[(x+6)*stride+i])
+		}
+		for y := range winoSide {
+			for x, v := range winogradG(half[0][y], half[1][y], half[2][y]) {
+				u[(y*winoSide+x)*stride+i] = v
+			}
+		}
+	}
+}
+
+// winogradGrad is the transpose of winogradTaps: Gt·p·G.
+func winogradGrad[T Float](on *path, p, dw, tmp []T, stride, n int) {
+	if on.set != nil {
+		on.set.WinogradGrad(start(p), start(dw), start(tmp), n)
+		return
+	}
+	for i := range n {
+		var half [winoSide][3]T // [x][y]
+		for x := range half {
+			var m [winoSide]T
+			for y := range m {
+				m[y] = p[(y*winoSide+x)*stride+i]
+			}
+			half[x] = winogradGt(m)
+		}
+		for y := range 3 {
+			line := winogradGt([winoSide]T{half[0][y], half[1][y], half[2][y], half[3][y], half[4][y], half[5][y]})
+			for x, v := range line {
+				dw[(y*3+x)*stride+i] = v
+			}
+		}
+	}
+}
+
+// winogradGt is Gt·m.
+func winogradGt[T Float](m [winoSide]T) [3]T {
+	near, far := (m[1]+m[2])/6, (m[3]+m[4])/24
+	return [3]T{m[0]/4 - near + far, (m[2]-m[1])/6 + (m[3]-m[4])/12, 4*far - near + m[5]}
+}
+
 // A spectrum is the DFT of 48 real points: elements 0 to 24. The imaginary
 // parts of 0 and 24 are not used.
 type spectrum[T Float] struct{ re, im [dftN/2 + 1]T }

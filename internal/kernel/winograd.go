@@ -3,54 +3,9 @@ package kernel
 import (
 	"fmt"
 	"math"
+
+	"github.com/hearsight/hearsight/internal/kernel/simd"
 )
-
-// A FrozenConv is a convolution with weights that do not change, packed for one
-// numeric path in the fastest way for its shape. It may be shared.
-type FrozenConv[T Float] interface {
-	// OutSize is the height and width of Forward's output for an input of h×w.
-	OutSize(h, w int) (outH, outW int)
-
-	// Forward computes y = conv(x, weights) + bias, with negative values made
-	// zero if relu, as Conv2DForward does.
-	Forward(n, h, w int, x, bias []T, relu bool, y []T)
-
-	// ForwardPool is Forward followed by a max-pool of 2x2 with stride 2 and no
-	// border: an odd last row or column is left out. A NaN in a window wins.
-	ForwardPool(n, h, w int, x, bias []T, relu bool, y []T)
-}
-
-// minWinograd is how many channels, in and out, a convolution has at least for
-// Winograd: with fewer, the transforms take longer than what they save.
-const minWinograd = 16
-
-// PackFrozen packs weights [KH][KW][In][Out] of convolution c: by [Winograd] if
-// it is 3x3 with stride 1 and border 1 and has channels enough, else for the
-// direct way. The choice depends on c alone.
-func PackFrozen[T Float](c Conv2D, weights []T) FrozenConv[T] {
-	if c.isWinograd() && c.In >= minWinograd && c.Out >= minWinograd {
-		return PackWinograd(c, weights)
-	}
-	return PackConv2D(c, weights)
-}
-
-// ForwardPool is [FrozenConv].ForwardPool, one image after the other.
-func (c *PackedConv2D[T]) ForwardPool(n, h, w int, x, bias []T, relu bool, y []T) {
-	const fn = "PackedConv2D.ForwardPool"
-	c.check(fn, n, h, w)
-	oh, ow := c.OutSize(h, w)
-	p := Pool2D{KH: 2, KW: 2, StrideH: 2, StrideW: 2}
-	ph, pw := p.OutSize(oh, ow)
-	in, out, pooled := h*w*c.In, oh*ow*c.Out, ph*pw*c.Out
-	checkLen(fn, "x", len(x), n*in)
-	checkLen(fn, "y", len(y), n*pooled)
-	buf := getBuf[T](&colPool, out)
-	defer putBuf(&colPool, buf)
-	for i := range n {
-		c.Forward(1, h, w, x[i*in:], bias, relu, *buf)
-		MaxPoolForward(p, 1, oh, ow, c.Out, *buf, y[i*pooled:], nil)
-	}
-}
 
 // A Winograd is a 3x3 convolution with stride 1 and a border of 1, by
 // Winograd's minimal filtering F(4x4,3x3) (Winograd 1980; Lavin and Gray,
@@ -138,10 +93,10 @@ func winogradWeights[T Float](c Conv2D, weights []T, in int, u []T) {
 }
 
 // winogradG is G·(g0, g1, g2).
-func winogradG(g0, g1, g2 float64) [winoSide]float64 {
+func winogradG[T Float](g0, g1, g2 T) [winoSide]T {
 	even, odd := (g0+g2)/6, g1/6
 	near, far := g0/24+g2/6, g1/12
-	return [winoSide]float64{g0 / 4, -even - odd, odd - even, near + far, near - far, g2}
+	return [winoSide]T{g0 / 4, -even - odd, odd - even, near + far, near - far, g2}
 }
 
 // Forward is [Conv2DForward] with the packed weights.
@@ -159,11 +114,7 @@ func (c *Winograd[T]) forward(fn string, n, h, w int, x, bias []T, relu, pool bo
 	c.check(fn, n, h, w)
 	checkLen(fn, "x", len(x), n*h*w*c.In)
 	checkBias(fn, bias, c.Out)
-	r := winoRun[T]{Winograd: c, path: c.u[0].path, h: h, w: w, x: x, bias: bias, floor: T(math.Inf(-1)), y: y, step: winoTile}
-	if pool {
-		r.step = winoTile / 2
-	}
-	r.outH, r.outW = h*r.step/winoTile, w*r.step/winoTile
+	r := winoRun[T]{Winograd: c, winoTiling: newWinoTiling(h, w, pool), path: c.u[0].path, x: x, bias: bias, floor: T(math.Inf(-1)), y: y}
 	checkLen(fn, "y", len(y), n*r.outH*r.outW*c.Out)
 	if n*r.outH*r.outW == 0 {
 		return
@@ -174,7 +125,6 @@ func (c *Winograd[T]) forward(fn string, n, h, w int, x, bias []T, relu, pool bo
 	if relu {
 		r.floor = 0
 	}
-	r.down, r.across = ceilDiv(r.outH, r.step), ceilDiv(r.outW, r.step)
 	r.all(n * r.down * r.across)
 }
 
@@ -202,13 +152,10 @@ func (c *Winograd[T]) blockTiles() int {
 // A winoRun is one call of Forward.
 type winoRun[T Float] struct {
 	*Winograd[T]
-	path         *path
-	h, w         int
-	outH, outW   int
-	down, across int // tiles of an image
-	step         int // pixels of the output from tile to tile
-	x, bias, y   []T
-	floor        T
+	winoTiling
+	path       *path
+	x, bias, y []T
+	floor      T
 }
 
 // all runs all tiles. No value depends on how they are cut into blocks.
@@ -232,16 +179,16 @@ func (r *winoRun[T]) all(tiles int) {
 func (r *winoRun[T]) block(t0, t1 int, each func(n int, f func(i int))) {
 	tiles := t1 - t0
 	v, m := newDomain[T](tiles, r.In), newDomain[T](tiles, r.Out)
-	buf := getBuf[T](&winoPool, v.len()+m.len())
+	buf := getBuf[T](&winoPool, winoPos*(v.pos+m.pos))
 	defer putBuf(&winoPool, buf)
-	v.data, m.data = (*buf)[:v.len()], (*buf)[v.len():]
+	v.data, m.data = (*buf)[:winoPos*v.pos], (*buf)[winoPos*v.pos:]
 
 	const some = 8 // tiles for one goroutine
 	each(ceilDiv(tiles, some), func(i int) {
 		s := getBuf[T](&tilePool, r.scratch())
 		defer putBuf(&tilePool, s)
 		for t := i * some; t < min(tiles, (i+1)*some); t++ {
-			r.in(t0+t, v.tile(t), v.pos, *s)
+			tileIn(r.path, &r.winoTiling, t0+t, r.x, r.In, v.tile(t), v.pos, *s)
 		}
 	})
 	panels := r.u[0].count()
@@ -261,7 +208,7 @@ func (r *winoRun[T]) block(t0, t1 int, each func(n int, f func(i int))) {
 		s := getBuf[T](&tilePool, r.scratch())
 		defer putBuf(&tilePool, s)
 		for t := i * some; t < min(tiles, (i+1)*some); t++ {
-			r.out(t0+t, m.tile(t), m.pos, *s)
+			tileOut(r.path, &r.winoTiling, t0+t, m.tile(t), m.pos, r.y, r.Out, 0, r.bias, r.floor, *s)
 		}
 	})
 }
@@ -283,57 +230,130 @@ func newDomain[T Float](tiles, channels int) domain[T] {
 	return domain[T]{ld: ld, pos: tiles*ld | line}
 }
 
-func (d *domain[T]) len() int       { return winoPos * d.pos }
 func (d *domain[T]) tile(t int) []T { return d.data[t*d.ld:] }
 
 // scratch is how many values a goroutine needs for one tile: its pixels, if
 // they lie at the edge, and room for the transforms.
 func (r *winoRun[T]) scratch() int {
-	return winoPos*r.path.lanes + max(winoPos*r.In, winoTile*winoTile*r.Out)
+	return simd.Tmp*r.path.lanes + max(winoPos*r.In, winoTile*winoTile*r.Out)
+}
+
+// A winoTiling is how images are cut into tiles.
+type winoTiling struct {
+	h, w         int // of the input
+	outH, outW   int
+	down, across int // tiles of an image
+	step         int // pixels of the output from tile to tile
+}
+
+func newWinoTiling(h, w int, pool bool) winoTiling {
+	g := winoTiling{h: h, w: w, step: winoTile}
+	if pool {
+		g.step = winoTile / 2
+	}
+	g.outH, g.outW = h*g.step/winoTile, w*g.step/winoTile
+	g.down, g.across = ceilDiv(g.outH, g.step), ceilDiv(g.outW, g.step)
+	return g
 }
 
 // place says where tile t is: its image, and its first pixel of the output.
-func (r *winoRun[T]) place(t int) (img, row, col int) {
-	img, t = t/(r.down*r.across), t%(r.down*r.across)
-	return img, t / r.across * r.step, t % r.across * r.step
+func (g *winoTiling) place(t int) (img, row, col int) {
+	img, t = t/(g.down*g.across), t%(g.down*g.across)
+	return img, t / g.across * g.step, t % g.across * g.step
 }
 
-// in transforms the pixels under tile t into dst, position by position.
-func (r *winoRun[T]) in(t int, dst []T, pos int, scratch []T) {
-	img, row, col := r.place(t)
-	top, left := row*winoTile/r.step-1, col*winoTile/r.step-1
-	image := r.x[img*r.h*r.w*r.In:][:r.h*r.w*r.In]
-	tmp, patch := scratch[:winoPos*r.path.lanes], scratch[winoPos*r.path.lanes:]
-	if top >= 0 && left >= 0 && top+winoSide <= r.h && left+winoSide <= r.w {
-		winogradIn(r.path, image[(top*r.w+left)*r.In:], dst, tmp, r.w*r.In, r.In, pos, r.In)
+// tileIn transforms the pixels of x, ch channels, under tile t into dst,
+// position by position.
+func tileIn[T Float](on *path, g *winoTiling, t int, x []T, ch int, dst []T, pos int, scratch []T) {
+	img, row, col := g.place(t)
+	top, left := row*winoTile/g.step-1, col*winoTile/g.step-1
+	image := x[img*g.h*g.w*ch:][:g.h*g.w*ch]
+	tmp, patch := scratch[:simd.Tmp*on.lanes], scratch[simd.Tmp*on.lanes:]
+	if top >= 0 && left >= 0 && top+winoSide <= g.h && left+winoSide <= g.w {
+		winogradIn(on, image[(top*g.w+left)*ch:], dst, tmp, g.w*ch, ch, pos, ch)
 		return
 	}
-	c0, c1 := max(0, -left), min(winoSide, r.w-left)
-	for y := range winoSide {
-		line := patch[y*winoSide*r.In:][:winoSide*r.In]
-		if top+y < 0 || top+y >= r.h {
+	patchOf(image, g.h, g.w, ch, top, left, winoSide, patch)
+	winogradIn(on, patch, dst, tmp, winoSide*ch, ch, pos, ch)
+}
+
+// patchOf copies side×side pixels of an image, with zeros outside of it.
+func patchOf[T Float](image []T, h, w, ch, top, left, side int, patch []T) {
+	c0, c1 := max(0, -left), min(side, w-left)
+	for y := range side {
+		line := patch[y*side*ch:][:side*ch]
+		if top+y < 0 || top+y >= h {
 			clear(line)
 			continue
 		}
-		clear(line[:c0*r.In])
-		copy(line[c0*r.In:c1*r.In], image[((top+y)*r.w+left+c0)*r.In:])
-		clear(line[c1*r.In:])
+		clear(line[:c0*ch])
+		copy(line[c0*ch:c1*ch], image[((top+y)*w+left+c0)*ch:])
+		clear(line[c1*ch:])
 	}
-	winogradIn(r.path, patch, dst, tmp, winoSide*r.In, r.In, pos, r.In)
 }
 
-// out transforms the sums of tile t back and stores its pixels.
-func (r *winoRun[T]) out(t int, src []T, pos int, scratch []T) {
-	img, row, col := r.place(t)
-	image := r.y[img*r.outH*r.outW*r.Out:][:r.outH*r.outW*r.Out]
-	tmp, patch := scratch[:winoPos*r.path.lanes], scratch[winoPos*r.path.lanes:]
-	pool := r.step != winoTile
-	if row+r.step <= r.outH && col+r.step <= r.outW {
-		winogradOut(r.path, src, image[(row*r.outW+col)*r.Out:], tmp, r.bias, pos, r.outW*r.Out, r.Out, r.floor, pool)
+// tileOut transforms the sums of tile t back and stores its pixels in y, which
+// has ch channels, from channel c0 on, as many as there are biases.
+func tileOut[T Float](on *path, g *winoTiling, t int, src []T, pos int, y []T, ch, c0 int, bias []T, floor T, scratch []T) {
+	img, row, col := g.place(t)
+	n := len(bias)
+	to := y[((img*g.outH+row)*g.outW+col)*ch+c0:]
+	tmp, patch := scratch[:simd.Tmp*on.lanes], scratch[simd.Tmp*on.lanes:]
+	pool := g.step != winoTile
+	if row+g.step <= g.outH && col+g.step <= g.outW {
+		winogradOut(on, src, to, tmp, bias, pos, g.outW*ch, ch, floor, pool)
 		return
 	}
-	winogradOut(r.path, src, patch, tmp, r.bias, pos, r.step*r.Out, r.Out, r.floor, pool)
-	for y := range min(r.step, r.outH-row) {
-		copy(image[((row+y)*r.outW+col)*r.Out:][:min(r.step, r.outW-col)*r.Out], patch[y*r.step*r.Out:])
+	winogradOut(on, src, patch, tmp, bias, pos, g.step*n, n, floor, pool)
+	for i := range min(g.step, g.outH-row) {
+		for j := range min(g.step, g.outW-col) {
+			copy(to[(i*g.outW+j)*ch:][:n], patch[(i*g.step+j)*n:])
+		}
 	}
+}
+
+// minPixels is from how large an image on Winograd is faster than the direct way
+// when the weights have to be transformed each time.
+const minPixels = 64
+
+// A winoDomain is Winograd's transforms for weights that change.
+type winoDomain[T Float] struct {
+	Conv2D
+	winoTiling
+	path *path
+}
+
+func newWinograd[T Float](c Conv2D, n, h, w int) *bilinear[T] {
+	d := &winoDomain[T]{Conv2D: c, winoTiling: newWinoTiling(h, w, false), path: pathFor[T]()}
+	return &bilinear[T]{Conv2D: c, path: d.path, domain: d, pos: winoPos, taps: c.KH * c.KW, blocks: n * d.down * d.across}
+}
+
+func (d *winoDomain[T]) scratch() int {
+	return simd.Tmp*d.path.lanes + winoPos*max(d.In, d.Out)
+}
+
+func (d *winoDomain[T]) input(b int, x, dst []T, pos int, scratch []T) {
+	tileIn(d.path, &d.winoTiling, b, x, d.In, dst, pos, scratch)
+}
+
+func (d *winoDomain[T]) output(b int, src []T, pos int, y []T, c0 int, bias []T, floor T, scratch []T) {
+	tileOut(d.path, &d.winoTiling, b, src, pos, y, d.Out, c0, bias, floor, scratch)
+}
+
+func (d *winoDomain[T]) gradient(b int, dy, dst []T, panel, pos int, scratch []T) {
+	img, row, col := d.place(b)
+	tmp, patch := scratch[:simd.Tmp*d.path.lanes], scratch[simd.Tmp*d.path.lanes:]
+	patchOf(dy[img*d.h*d.w*d.Out:][:d.h*d.w*d.Out], d.h, d.w, d.Out, row, col, winoTile, patch)
+	nr := d.path.nr()
+	for j := range d.Out / nr {
+		winogradSpread(d.path, patch[j*nr:], dst[j*panel:], tmp, d.Out, pos, nr)
+	}
+}
+
+func (d *winoDomain[T]) weights(w, u, tmp []T, stride, n int) {
+	winogradTaps(d.path, w, u, tmp, stride, n)
+}
+
+func (d *winoDomain[T]) weightGrad(p, dw, tmp []T, stride, n int) {
+	winogradGrad(d.path, p, dw, tmp, stride, n)
 }

@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"testing"
+
+	"github.com/hearsight/hearsight/internal/kernel/simd"
 )
 
 // winoShapes have all kinds of edges and of tails of the channels.
@@ -177,7 +179,7 @@ func TestWinogradTransforms(t *testing.T) {
 			rnd := newRand(uint64(n))
 			col, pos := n+5, n+2
 			row := 7 * col
-			src, tmp := random[float32](rnd, 6*row), make([]float32, winoPos*p.lanes)
+			src, tmp := random[float32](rnd, 6*row), make([]float32, simd.Tmp*p.lanes)
 			got, whole := guarded[float32](winoPos * pos)
 			want, _ := guarded[float32](winoPos * pos)
 			winogradIn(p, src, got, tmp, row, col, pos, n)

@@ -4,16 +4,28 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
+
+	"github.com/hearsight/hearsight/internal/nn"
 )
 
-// Names that Settings take.
+// Names that Settings take, beside those of package nn: [nn.Losses],
+// [nn.Optimizers].
 const (
 	ScheduleConstant = "constant"
 	ScheduleCosine   = "cosine" // linear warm-up, then half a cosine down to the floor
-	LossHinge        = "hinge"  // the mean margin loss of the paper
-	NormNone         = "none"
-	NormCorpus       = "corpus" // minus the mean of each coefficient, divided by one deviation
+	ScheduleStep     = "step"   // times Decay at every DecayEpochs-th epoch, counted from 1
+	ScheduleCyclic   = "cyclic" // up from the floor and down again in CycleEpochs, by a cosine (Merkx et al. 2019)
+
+	NormNone   = "none"
+	NormCorpus = "corpus" // minus the mean of each coefficient, divided by one deviation
 )
+
+// Schedules lists the schedules of the learning rate.
+func Schedules() []string {
+	return []string{ScheduleConstant, ScheduleCosine, ScheduleStep, ScheduleCyclic}
+}
 
 // Settings say how to train. The zero value is not usable: start from
 // [Paper].
@@ -22,13 +34,23 @@ type Settings struct {
 	Steps  int64   // to do; 0 is by Epochs, and 0 of both leaves the initial values
 	Epochs float64 // passes over the pairs
 
-	LearningRate, Beta1, Beta2, Epsilon float64
-	Schedule                            string
-	Warmup, Floor                       float64 // shares of the steps and of the rate, for cosine
+	LearningRate          float64
+	Optimizer             string
+	Beta1, Beta2, Epsilon float64 // of adam, adamw, amsgrad
+	Momentum, WeightDecay float64
+	ClipNorm              float64 // longest gradient; 0: as long as it is
 
-	Loss      string
-	Margin    float64
-	Normalize string // of the audio input
+	Schedule    string
+	Warmup      float64 // share of the steps, for cosine
+	Floor       float64 // share of the rate, for cosine and cyclic
+	Decay       float64 // for step
+	DecayEpochs int
+	CycleEpochs float64
+
+	Loss        string
+	Margin      float64
+	Temperature float64 // of infonce
+	Normalize   string  // of the audio input
 	// Bucket cuts a minibatch to its longest clip, rounded up to a multiple of
 	// this many frames; 0 always takes all the frames of the model.
 	Bucket int
@@ -41,8 +63,8 @@ type Settings struct {
 // Paper returns the settings of the paper.
 func Paper() Settings {
 	return Settings{
-		Batch: 4, Epochs: 150, LearningRate: 1e-4, Beta1: .5, Beta2: .9, Epsilon: 1e-8,
-		Schedule: ScheduleConstant, Loss: LossHinge, Margin: 1, Normalize: NormNone, LogEvery: 10,
+		Batch: 4, Epochs: 150, LearningRate: 1e-4, Optimizer: nn.Adam, Beta1: .5, Beta2: .9, Epsilon: 1e-8,
+		Schedule: ScheduleConstant, Loss: nn.LossHinge, Margin: 1, Temperature: 1, Normalize: NormNone, LogEvery: 10,
 	}
 }
 
@@ -58,18 +80,44 @@ func (s *Settings) check() error {
 	say(!(s.LearningRate > 0) || math.IsInf(s.LearningRate, 0), "learning rate %v: want a positive number", s.LearningRate)
 	say(!(s.Beta1 >= 0 && s.Beta1 < 1 && s.Beta2 >= 0 && s.Beta2 < 1), "betas %v and %v: want 0 to less than 1", s.Beta1, s.Beta2)
 	say(!(s.Epsilon > 0), "epsilon %v: want a positive number", s.Epsilon)
-	say(s.Schedule != ScheduleConstant && s.Schedule != ScheduleCosine, "schedule %q: want %s or %s", s.Schedule, ScheduleConstant, ScheduleCosine)
+	sayName := func(what, name string, have []string) {
+		say(!slices.Contains(have, name), "%s %q is not known (have %s)", what, name, strings.Join(have, ", "))
+	}
+	sayName("optimizer", s.Optimizer, nn.Optimizers())
+	sayName("schedule", s.Schedule, Schedules())
+	sayName("loss", s.Loss, nn.Losses())
+	say(!(s.Momentum >= 0 && s.Momentum < 1) || !(s.WeightDecay >= 0) || !(s.WeightDecay*s.LearningRate < 1), "momentum %v and weight decay %v are out of range", s.Momentum, s.WeightDecay)
+	say(!(s.ClipNorm >= 0), "clip norm %v: want a positive number, or 0 for none", s.ClipNorm)
+	say(s.Schedule == ScheduleStep && (!(s.Decay > 0 && s.Decay <= 1) || s.DecayEpochs < 1), "schedule step: decay %v every %d epochs: want over 0 to 1, and at least 1", s.Decay, s.DecayEpochs)
+	say(s.Schedule == ScheduleCyclic && (!(s.CycleEpochs > 0) || s.CycleEpochs > 1e6), "schedule cyclic: cycles of %v epochs: want a positive number", s.CycleEpochs)
 	say(!(s.Warmup >= 0 && s.Warmup <= 1 && s.Floor >= 0 && s.Floor <= 1), "warm-up %v and floor %v: want 0 to 1", s.Warmup, s.Floor)
-	say(s.Loss != LossHinge, "loss %q: want %s", s.Loss, LossHinge)
 	say(!(s.Margin > 0) || math.IsInf(s.Margin, 0), "margin %v: want a positive number", s.Margin)
+	say(s.Loss == nn.LossInfoNCE && (!(s.Temperature > 0) || math.IsInf(s.Temperature, 0)), "temperature %v: want a positive number", s.Temperature)
 	say(s.Normalize != NormNone && s.Normalize != NormCorpus, "normalize %q: want %s or %s", s.Normalize, NormNone, NormCorpus)
 	say(s.Bucket < 0 || s.LogEvery < 1 || s.EvalEvery < 0, "bucket %d, log every %d, evaluate every %d are out of range", s.Bucket, s.LogEvery, s.EvalEvery)
 	return errors.Join(errs...)
 }
 
-// rate is the learning rate of a step, the first being 0, of total.
-func (s *Settings) rate(step, total int64) float64 {
-	if s.Schedule == ScheduleConstant {
+func (s *Settings) loss() nn.Loss {
+	return nn.Loss{Kind: s.Loss, Margin: s.Margin, Temperature: s.Temperature}
+}
+
+func (s *Settings) optimizer() nn.OptimizerOptions {
+	return nn.OptimizerOptions{Kind: s.Optimizer, Beta1: s.Beta1, Beta2: s.Beta2, Epsilon: s.Epsilon, Momentum: s.Momentum, WeightDecay: s.WeightDecay}
+}
+
+// rate is the learning rate of a step, the first being 0, of total, with so many
+// in an epoch.
+func (s *Settings) rate(step, total, perEpoch int64) float64 {
+	switch s.Schedule {
+	case ScheduleStep:
+		epoch := 1 + step/perEpoch
+		return s.LearningRate * math.Pow(s.Decay, float64(epoch/int64(s.DecayEpochs)))
+	case ScheduleCyclic:
+		at := float64(step) / max(1, math.Round(s.CycleEpochs*float64(perEpoch)))
+		low := s.LearningRate * s.Floor
+		return low + (s.LearningRate-low)*.5*(math.Cos(math.Pi*(1+2*at))+1)
+	case ScheduleConstant:
 		return s.LearningRate
 	}
 	warm := max(1, int64(s.Warmup*float64(total)))

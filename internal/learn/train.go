@@ -12,6 +12,7 @@ import (
 	"github.com/hearsight/hearsight/internal/kernel"
 	"github.com/hearsight/hearsight/internal/model"
 	"github.com/hearsight/hearsight/internal/nn"
+	"gorgonia.org/gorgonia"
 )
 
 // Options say where checkpoints go and who watches. They change nothing in the
@@ -75,7 +76,7 @@ type run struct {
 	model    *model.Model[float32]
 	sampler  *Sampler // nil if there is nothing to train
 	total    int64
-	adam     *nn.Adam[float32]
+	solver   *nn.Optimizer[float32]
 	ws       *nn.Workspace[float32]
 	nets     map[int]*network // by frames
 	scorer   *Scorer          // made when first needed
@@ -90,7 +91,7 @@ type run struct {
 type network struct {
 	m                     *nn.Machine[float32]
 	images, audio, frames *nn.Node
-	loss                  *nn.Node
+	impostors, loss       *nn.Node // impostors nil: the loss draws none
 }
 
 func newRun(spec model.Spec, data Data, settings Settings, o Options) (*run, error) {
@@ -111,7 +112,10 @@ func newRun(spec model.Spec, data Data, settings Settings, o Options) (*run, err
 	if err != nil {
 		return nil, fmt.Errorf("train: %w", err)
 	}
-	r := &run{data: data, settings: settings, o: o, model: m, ws: nn.NewWorkspace[float32](), nets: map[int]*network{}, adam: nn.NewAdam(m.Params())}
+	r := &run{data: data, settings: settings, o: o, model: m, ws: nn.NewWorkspace[float32](), nets: map[int]*network{}}
+	if r.solver, err = nn.NewOptimizer(m.Params(), settings.optimizer()); err != nil {
+		return nil, fmt.Errorf("train: %w", err)
+	}
 	if settings.Steps > 0 || settings.Epochs > 0 {
 		if r.sampler, err = NewSampler(data.Train, settings.Batch, settings.Seed); err != nil {
 			return nil, fmt.Errorf("train: %w", err)
@@ -120,12 +124,14 @@ func newRun(spec model.Spec, data Data, settings Settings, o Options) (*run, err
 			r.total = int64(math.Ceil(settings.Epochs * float64(r.sampler.StepsPerEpoch())))
 		}
 	}
-	r.adam.Beta1, r.adam.Beta2, r.adam.Epsilon = settings.Beta1, settings.Beta2, settings.Epsilon
 	if r.cp.header.Key, err = runKey(spec, settings, o.Key); err != nil {
 		return nil, err
 	}
 	for i, p := range m.Params() {
-		r.cp.tensors = append(r.cp.tensors, tensor{p.Name, p.W}, tensor{p.Name + " m", r.adam.M[i]}, tensor{p.Name + " v", r.adam.V[i]})
+		r.cp.tensors = append(r.cp.tensors, tensor{p.Name, p.W})
+		for _, moment := range r.solver.Moments {
+			r.cp.tensors = append(r.cp.tensors, tensor{p.Name + " " + moment.Name, moment.Of[i]})
+		}
 	}
 	for _, s := range m.Stats() {
 		r.cp.tensors = append(r.cp.tensors, tensor{s.Name + " mean", s.Mean}, tensor{s.Name + " var", s.Var})
@@ -154,7 +160,7 @@ func (r *run) restore() error {
 		r.o.Progress(Progress{CurvePoint: r.point(), Steps: r.total, Message: "passed over checkpoint " + s, Warning: true})
 	}
 	if ok {
-		r.adam.Steps = int(r.cp.header.Step)
+		r.solver.Steps = int(r.cp.header.Step)
 		r.savedStep = r.cp.header.Step
 		r.o.Progress(Progress{CurvePoint: r.point(), Steps: r.total, Message: fmt.Sprintf("going on from step %d", r.cp.header.Step)})
 	}
@@ -187,19 +193,19 @@ func (r *run) save() error {
 // step does one step of training, with what is due after it.
 func (r *run) step(ctx context.Context) error {
 	step := r.cp.header.Step
-	net, err := r.fill(r.sampler.Batch(step))
+	net, err := r.fill(step)
 	if err != nil {
 		return fmt.Errorf("train: step %d: %w", step+1, err)
 	}
-	r.adam.LearningRate = r.settings.rate(step, r.total)
+	r.solver.LearningRate = r.settings.rate(step, r.total, r.sampler.StepsPerEpoch())
 	if err := net.m.Run(); err != nil {
 		return fmt.Errorf("train: step %d: %w", step+1, err)
 	}
-	warning, err := r.cp.header.Loss.add(float64(net.m.Data(net.loss)[0]), r.settings.Margin, step+1)
+	warning, err := r.cp.header.Loss.add(float64(net.m.Data(net.loss)[0]), r.settings.loss().Collapsed(r.settings.Batch), step+1)
 	if err != nil {
 		return err
 	}
-	if err := r.adam.Step(net.m.Grads()); err != nil {
+	if err := r.update(net.m.Grads()); err != nil {
 		return fmt.Errorf("train: step %d: %w", step+1, err)
 	}
 	r.cp.header.Step++
@@ -215,8 +221,19 @@ func (r *run) step(ctx context.Context) error {
 	return nil
 }
 
-// fill puts a minibatch into the network of its length.
-func (r *run) fill(batch []int) (*network, error) {
+// update moves the weights by their gradients.
+func (r *run) update(model []gorgonia.ValueGrad) error {
+	if most := r.settings.ClipNorm; most > 0 {
+		if _, err := nn.ClipNorm[float32](model, most); err != nil {
+			return err
+		}
+	}
+	return r.solver.Step(model)
+}
+
+// fill puts the minibatch of a step into the network of its length.
+func (r *run) fill(step int64) (*network, error) {
+	batch := r.sampler.Batch(step)
 	clips := make([][]float32, len(batch))
 	err := each(len(batch), func(k int) (err error) {
 		p := r.data.Train[batch[k]]
@@ -232,6 +249,9 @@ func (r *run) fill(batch []int) (*network, error) {
 	net, t, err := r.network(clips)
 	if err != nil {
 		return nil, err
+	}
+	if net.impostors != nil {
+		drawImpostors(net.m.Data(net.impostors), r.settings.Seed, step)
 	}
 	spec := &r.model.Spec
 	images, audio, frames := net.m.Data(net.images), net.m.Data(net.audio), net.m.Data(net.frames)
@@ -274,7 +294,10 @@ func (r *run) network(clips [][]float32) (*network, int, error) {
 		audio:  g.Input("audio", b, t, m.Audio.In),
 		frames: g.Input("frames", b),
 	}
-	net.loss = g.Hinge(m.Similarities(g, net.images, net.audio, net.frames), r.settings.Margin)
+	if r.settings.Loss == nn.LossSampled {
+		net.impostors = g.Input("impostors", 2, b)
+	}
+	net.loss = g.Loss(r.settings.loss(), m.Similarities(g, net.images, net.audio, net.frames), net.impostors)
 	var err error
 	if net.m, err = g.Compile(net.loss); err != nil {
 		return nil, 0, fmt.Errorf("%d frames: %w", t, err)

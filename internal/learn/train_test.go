@@ -298,7 +298,7 @@ func TestCollapse(t *testing.T) {
 		if i == 200 {
 			v = 1.9
 		}
-		msg, err := l.add(v, 1, i+1)
+		msg, err := l.add(v, 2, i+1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -309,7 +309,7 @@ func TestCollapse(t *testing.T) {
 	if len(told) != 1 || !strings.HasPrefix(told[0], "500 ") || !strings.Contains(told[0], "2.000") || !strings.Contains(told[0], "warm-up") {
 		t.Errorf("a collapsed run says %q", told)
 	}
-	if _, err := l.add(math.NaN(), 1, 5); err == nil {
+	if _, err := l.add(math.NaN(), 2, 5); err == nil {
 		t.Error("a loss that is no number passed")
 	}
 }
@@ -320,7 +320,7 @@ func TestRate(t *testing.T) {
 		step int64
 		want float64
 	}{{0, .2}, {4, 1}, {9, 2}, {10, 2}, {55, 2 * (.01 + .99*.5)}, {100, .02}} {
-		if got := s.rate(c.step, 100); math.Abs(got-c.want) > 1e-12 {
+		if got := s.rate(c.step, 100, 10); math.Abs(got-c.want) > 1e-12 {
 			t.Errorf("rate of step %d of 100 = %v, want %v", c.step, got, c.want)
 		}
 	}

@@ -44,22 +44,23 @@ type loss struct {
 }
 
 // A model is taken for collapsed after this many steps in a row within this
-// share of twice the margin. Healthy runs start there too, but leave it within
+// share of the loss of one whose embeddings are all alike. Healthy runs start there too, but leave it within
 // the first hundred steps.
 const (
 	collapseSteps = 300
 	collapseShare = 5e-4
 )
 
-// add takes in the loss of a step. It returns a warning the moment the model
+// add takes in the loss of a step, collapsed being that of a collapsed model, or
+// NaN. It returns a warning the moment the model
 // looks collapsed, and an error if the loss is no number.
-func (l *loss) add(v, margin float64, step int64) (warning string, err error) {
+func (l *loss) add(v, collapsed float64, step int64) (warning string, err error) {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return "", fmt.Errorf("train: the loss is %v at step %d: the weights have run away. Lower the learning rate, or add a warm-up (schedule: cosine)", v, step)
 	}
 	l.Sum += v
 	l.Count++
-	if math.Abs(v-2*margin) > collapseShare*2*margin {
+	if !(math.Abs(v-collapsed) <= collapseShare*collapsed) {
 		l.Stuck = 0
 		return "", nil
 	}
@@ -67,8 +68,8 @@ func (l *loss) add(v, margin float64, step int64) (warning string, err error) {
 		return "", nil
 	}
 	l.Told = true
-	return fmt.Sprintf("the loss has been at %.3f, twice the margin, for %d steps: all embeddings are alike. "+
-		"Try a lower learning rate, a warm-up (schedule: cosine), a larger batch, or a pretrained image tower", 2*margin, l.Stuck), nil
+	return fmt.Sprintf("the loss has been at %.3f for %d steps: that of a model whose embeddings are all alike. "+
+		"Try a lower learning rate, a warm-up (schedule: cosine), a larger batch, or a pretrained image tower", collapsed, l.Stuck), nil
 }
 
 // take returns the mean since the last call.

@@ -14,8 +14,8 @@
 // similarity and a loss. [Graph.Compile] differentiates the loss by every
 // parameter and gives a [Machine]; one Run is a forward and a backward pass.
 // The parameters' values live outside the graph, in [Param], so that many
-// graphs (one for each length of a minibatch) train the same weights, and a
-// Solver such as [Adam] steps them:
+// graphs (one for each length of a minibatch) train the same weights, and an
+// [Optimizer], one of Gorgonia's solvers, steps them:
 //
 //	ws := nn.NewWorkspace[float32]()
 //	g := nn.NewGraph(ws, true)
@@ -25,7 +25,7 @@
 //	m, err := g.Compile(loss)
 //	copy(m.Data(x), frames)
 //	err = m.Run()
-//	err = adam.Step(m.Grads())
+//	err = optimizer.Step(m.Grads())
 //
 // # What holds
 //

@@ -31,6 +31,16 @@ func TestGradients(t *testing.T) {
 			y := g.ReLU(g.Linear(p("x", 4, 3), p("w", 3, 5), p("b", 5)))
 			return weighted(g, y, weights(20))
 		},
+		"l2norm": func(g *Graph[float64], p func(string, ...int) *Node) *Node {
+			return weighted(g, g.L2Norm(p("x", 2, 3, 4)), weights(24))
+		},
+		"tanh": func(g *Graph[float64], p func(string, ...int) *Node) *Node {
+			return weighted(g, g.Tanh(p("x", 5, 3)), weights(15))
+		},
+		"attention": func(g *Graph[float64], p func(string, ...int) *Node) *Node {
+			y := g.VectorAttention(p("x", 2, 4, 3), p("wh", 3, 5), p("bh", 5), p("wo", 5, 3), p("bo", 3))
+			return weighted(g, y, weights(6))
+		},
 		"maxpool": func(g *Graph[float64], p func(string, ...int) *Node) *Node {
 			y := g.MaxPool2D(p("x", 2, 5, 7, 2), Pool{3, 2, 2, 2, 1, 1})
 			z := g.MaxPool1D(p("z", 2, 9, 3), 3, 2, 1)

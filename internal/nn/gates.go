@@ -2,8 +2,8 @@ package nn
 
 import (
 	"math"
-
-	"github.com/hearsight/hearsight/internal/kernel"
+	"runtime"
+	"sync/atomic"
 )
 
 // A frame is one clip at one step of a sweep; all slices are rows. Rows of
@@ -108,25 +108,88 @@ func gruBackward[T Float](f *frame[T], lo, hi int) {
 	}
 }
 
+// A crew is kernel.Parallel for the same function over and over: a sweep calls
+// it a thousand times a step, and its goroutines stay from call to call, so
+// that the calls allocate nothing. Which goroutine takes which i is not fixed.
+type crew struct {
+	n    int // calls of f a run
+	f    func(i int)
+	next atomic.Int64
+	more int // goroutines besides the caller's
+	wake chan struct{}
+	done chan any // what a goroutine panicked with, or nil
+}
+
+// newCrew starts the goroutines; stop ends them. With alone there are none:
+// there is too little to do.
+func newCrew(n int, alone bool, f func(i int)) *crew {
+	c := &crew{n: n, f: f}
+	if !alone {
+		c.more = min(n, runtime.GOMAXPROCS(0)) - 1
+	}
+	if c.more > 0 {
+		c.wake, c.done = make(chan struct{}), make(chan any)
+		for range c.more {
+			go func() {
+				for range c.wake {
+					c.done <- c.work()
+				}
+			}()
+		}
+	}
+	return c
+}
+
+// run calls f(0) … f(n-1), each once, and returns when all are done. A panic in
+// f is raised again.
+func (c *crew) run() {
+	c.next.Store(0)
+	for range c.more {
+		c.wake <- struct{}{}
+	}
+	caught := c.work()
+	for range c.more {
+		if r := <-c.done; r != nil {
+			caught = r
+		}
+	}
+	if caught != nil {
+		panic(caught)
+	}
+}
+
+func (c *crew) work() (caught any) {
+	defer func() {
+		if caught = recover(); caught != nil {
+			c.next.Store(int64(c.n))
+		}
+	}()
+	for {
+		i := int(c.next.Add(1)) - 1
+		if i >= c.n {
+			return nil
+		}
+		c.f(i)
+	}
+}
+
+func (c *crew) stop() {
+	if c.wake != nil {
+		close(c.wake)
+	}
+}
+
 // unitParts is how many hidden units one goroutine takes at a time: some
 // microseconds of exponentials.
 const unitParts = 128
 
-// eachUnit calls do for every clip and run of hidden units, at once where
-// there is enough to do.
-func eachUnit(clips, hidden int, do func(clip, lo, hi int)) {
+// unitCrew calls do for every clip and stretch of hidden units at each run.
+func unitCrew(clips, hidden int, do func(clip, lo, hi int)) *crew {
 	parts := (hidden + unitParts - 1) / unitParts
-	one := func(i int) {
+	return newCrew(clips*parts, clips*hidden < 4*unitParts, func(i int) {
 		lo := i % parts * unitParts
 		do(i/parts, lo, min(hidden, lo+unitParts))
-	}
-	if clips*hidden >= 4*unitParts {
-		kernel.Parallel(clips*parts, one)
-		return
-	}
-	for i := range clips * parts {
-		one(i)
-	}
+	})
 }
 
 // sigmoid replaces x by 1/(1+e^-x): float32 within 1 unit in the last place,

@@ -34,11 +34,12 @@ type Workspace[T Float] struct {
 	floats map[string][]T
 	ints   map[string][]int32
 	totals map[string][]float64
+	packs  map[string]*kernel.Packed[T]
 }
 
 // NewWorkspace returns an empty workspace.
 func NewWorkspace[T Float]() *Workspace[T] {
-	return &Workspace[T]{floats: map[string][]T{}, ints: map[string][]int32{}, totals: map[string][]float64{}}
+	return &Workspace[T]{floats: map[string][]T{}, ints: map[string][]int32{}, totals: map[string][]float64{}, packs: map[string]*kernel.Packed[T]{}}
 }
 
 // Bytes is the memory that the workspace holds.
@@ -52,6 +53,9 @@ func (w *Workspace[T]) Bytes() int64 {
 	}
 	for _, b := range w.totals {
 		n += int64(cap(b)) * 8
+	}
+	for _, p := range w.packs {
+		n += int64(p.K) * int64(p.N) * int64(dtype[T]().Size())
 	}
 	return n
 }
@@ -68,6 +72,24 @@ func grown[E any](all map[string][]E, key string, n int) []E {
 		all[key] = b
 	}
 	return b[:n]
+}
+
+// packed lays out b, k×n, or its transpose, for many products, in memory that
+// stays from run to run.
+func (w *Workspace[T]) packed(key string, k, n int, b []T, trans bool) *kernel.Packed[T] {
+	p := w.packs[key]
+	switch {
+	case p == nil && trans:
+		p = kernel.PackBT(k, n, b, k)
+	case p == nil:
+		p = kernel.PackB(k, n, b, n)
+	case trans:
+		p.RepackT(b, k)
+	default:
+		p.Repack(b, n)
+	}
+	w.packs[key] = p
+	return p
 }
 
 // A Graph is a network being written down. Its methods add nodes; after the

@@ -2,6 +2,7 @@ package nn
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/hearsight/hearsight/internal/kernel"
 	"gorgonia.org/gorgonia"
@@ -128,4 +129,144 @@ func (g *Graph[T]) Concat(a, b *Node) *Node {
 			return grads
 		},
 	}, a, b)
+}
+
+// Tanh is the hyperbolic tangent of x, of any shape.
+func (g *Graph[T]) Tanh(x *Node) *Node {
+	if g.err != nil {
+		return nil
+	}
+	return g.apply(&op[T]{
+		name: "tanh", shape: x.Shape(), fail: g.Err,
+		do: func(out []T, in [][]T) error {
+			eachChunk(len(out), func(_, lo, hi int) {
+				copy(out[lo:hi], in[0][lo:hi])
+				tanh(out[lo:hi])
+			})
+			return nil
+		},
+		diff: func(o *op[T], in gorgonia.Nodes, out, grad *Node) gorgonia.Nodes {
+			return gorgonia.Nodes{g.gradient(o, &op[T]{
+				name: "d tanh", shape: out.Shape(), fail: g.Err,
+				do: func(dx []T, in [][]T) error {
+					for i, y := range in[0] {
+						dx[i] = in[1][i] * (1 - y*y)
+					}
+					return nil
+				},
+			}, out, grad)}
+		},
+	}, x)
+}
+
+// l2Epsilon is the least length that L2Norm divides by, as in PyTorch.
+const l2Epsilon = 1e-12
+
+// L2Norm divides each row of x (along its last dimension) by its length.
+func (g *Graph[T]) L2Norm(x *Node) *Node {
+	if g.err != nil {
+		return nil
+	}
+	n := x.Shape()[x.Dims()-1]
+	length := func(row []T) (l float64, short bool) {
+		for _, v := range row {
+			l += float64(v) * float64(v)
+		}
+		l = math.Sqrt(l)
+		return max(l, l2Epsilon), l < l2Epsilon
+	}
+	return g.apply(&op[T]{
+		name: fmt.Sprintf("l2norm %d", n), shape: x.Shape(), fail: g.Err,
+		do: func(out []T, in [][]T) error {
+			kernel.Parallel(len(out)/n, func(r int) {
+				row, to := in[0][r*n:][:n], out[r*n:][:n]
+				l, _ := length(row)
+				for j, v := range row {
+					to[j] = T(float64(v) / l)
+				}
+			})
+			return nil
+		},
+		diff: func(o *op[T], in gorgonia.Nodes, out, grad *Node) gorgonia.Nodes {
+			return gorgonia.Nodes{g.gradient(o, &op[T]{
+				name: fmt.Sprintf("d l2norm %d", n), shape: in[0].Shape(), fail: g.Err,
+				do: func(dx []T, in [][]T) error {
+					kernel.Parallel(len(dx)/n, func(r int) {
+						x, y, dy, to := in[0][r*n:][:n], in[1][r*n:][:n], in[2][r*n:][:n], dx[r*n:][:n]
+						l, short := length(x)
+						along := 0.0 // of a row that is too short nothing but the scale is left
+						for j := 0; j < n && !short; j++ {
+							along += float64(y[j]) * float64(dy[j])
+						}
+						for j := range to {
+							to[j] = T((float64(dy[j]) - along*float64(y[j])) / l)
+						}
+					})
+					return nil
+				},
+			}, in[0], out, grad)}
+		},
+	}, x)
+}
+
+// VectorAttention pools x [n][t][c] over time to [n][c], each channel with
+// weights of its own: the softmax over time of wo·tanh(wh·x + bh) + bo, wh
+// [c][hidden] and wo [hidden][c] (Merkx et al. 2019).
+func (g *Graph[T]) VectorAttention(x, wh, bh, wo, bo *Node) *Node {
+	return g.attend(x, g.Linear(g.Tanh(g.Linear(x, wh, bh)), wo, bo))
+}
+
+// attend is the sum over time of x [n][t][c] weighted by the softmax over time
+// of scores of the same shape.
+func (g *Graph[T]) attend(x, scores *Node) *Node {
+	s := g.shape("attention: input", x, 3)
+	n, t, c := s[0], s[1], s[2]
+	g.require("attention: scores", scores, n, t, c)
+	o := &op[T]{name: fmt.Sprintf("attention %d", c), shape: []int{n, c}, fail: g.Err}
+	weights := func() []T { return g.ws.buffer(o.key+" weights", n*t*c) }
+	o.do = func(out []T, in [][]T) error {
+		a := weights()
+		kernel.Parallel(n*c, func(k int) { out[k] = attendOne(a, in[0], in[1], k/c*t*c+k%c, t, c) })
+		return nil
+	}
+	o.diff = func(o *op[T], in gorgonia.Nodes, out, grad *Node) gorgonia.Nodes {
+		part := func(what string, f func(a, x, y, dy T) T) *Node {
+			return g.gradient(o, &op[T]{name: "d/d" + what + " " + o.name, shape: in[0].Shape(), fail: g.Err, do: func(d []T, in [][]T) error {
+				a := weights()
+				for i := range d {
+					k := i/(t*c)*c + i%c
+					d[i] = f(a[i], in[0][i], in[1][k], in[2][k])
+				}
+				return nil
+			}}, in[0], out, grad)
+		}
+		grads := make(gorgonia.Nodes, 2)
+		if o.wrt[0] {
+			grads[0] = part("x", func(a, _, _, dy T) T { return a * dy })
+		}
+		if o.wrt[1] {
+			grads[1] = part("scores", func(a, x, y, dy T) T { return a * (x - y) * dy })
+		}
+		return grads
+	}
+	return g.apply(o, x, scores)
+}
+
+// attendOne is one channel of one item: t values from first on, c apart. It
+// leaves the weights in a.
+func attendOne[T Float](a, x, scores []T, first, t, c int) T {
+	top, sum, y := math.Inf(-1), 0.0, 0.0
+	for i := range t {
+		top = max(top, float64(scores[first+i*c]))
+	}
+	for i := range t {
+		sum += math.Exp(float64(scores[first+i*c]) - top)
+	}
+	for i := range t {
+		at := first + i*c
+		w := math.Exp(float64(scores[at])-top) / sum
+		a[at] = T(w)
+		y += w * float64(x[at])
+	}
+	return T(y)
 }

@@ -179,36 +179,43 @@ func (s *sweep[T]) forward(out []T, in [][]T) error {
 		}
 	}
 	kernel.Conv2DForward(s.products(), 1, 1, s.n*s.t, in[0], in[1], bias, false, r.gates)
-	weights := kernel.PackB(s.hidden, s.width, in[2], s.width)
+	weights := s.graph.ws.packed(s.key+" forward", s.hidden, s.width, in[2], false)
 	side := s.buffer("side", s.n*s.width)
-	for i := range s.t {
+	i := 0
+	units := unitCrew(s.n, s.hidden, func(clip, lo, hi int) { s.advance(r, side, out, clip, i, lo, hi) })
+	defer units.stop()
+	for i = range s.t {
 		t := s.at(i)
 		if s.kind == LSTM {
 			weights.Gemm(s.n, r.before[t*s.hidden:], s.t*s.hidden, r.gates[t*s.width:], s.t*s.width, kernel.Epilogue[T]{Acc: true})
 		} else {
 			weights.Gemm(s.n, r.before[t*s.hidden:], s.t*s.hidden, side, s.width, kernel.Epilogue[T]{Bias: in[4]})
 		}
-		eachUnit(s.n, s.hidden, func(clip, lo, hi int) {
-			f := s.frame(r, clip, i)
-			f.side, f.after = side[clip*s.width:][:s.width], out[(clip*s.t+t)*s.hidden:][:s.hidden]
-			state := f.after
-			if f.finished {
-				state = f.before
-				clear(f.after[lo:hi])
-				if s.kind == LSTM {
-					copy(f.inner[lo:hi], f.prev[lo:hi])
-				}
-			} else if s.kind == LSTM {
-				lstmForward(&f, lo, hi)
-			} else {
-				gruForward(&f, lo, hi)
-			}
-			if i+1 < s.t {
-				copy(r.before[(clip*s.t+s.at(i+1))*s.hidden:][lo:hi], state[lo:hi])
-			}
-		})
+		units.run()
 	}
 	return nil
+}
+
+// advance takes units lo to hi of a clip over step i, from the sums to the state
+// after it, which is that before the next.
+func (s *sweep[T]) advance(r *record[T], side, out []T, clip, i, lo, hi int) {
+	f := s.frame(r, clip, i)
+	f.side, f.after = side[clip*s.width:][:s.width], out[(clip*s.t+s.at(i))*s.hidden:][:s.hidden]
+	state := f.after
+	if f.finished {
+		state = f.before
+		clear(f.after[lo:hi])
+		if s.kind == LSTM {
+			copy(f.inner[lo:hi], f.prev[lo:hi])
+		}
+	} else if s.kind == LSTM {
+		lstmForward(&f, lo, hi)
+	} else {
+		gruForward(&f, lo, hi)
+	}
+	if i+1 < s.t {
+		copy(r.before[(clip*s.t+s.at(i+1))*s.hidden:][lo:hi], state[lo:hi])
+	}
 }
 
 // start fills in the state before the first frame, and the lengths.
@@ -235,35 +242,47 @@ func (s *sweep[T]) start(r *record[T], in [][]T) {
 // It leaves the gradients by the state's share in the buffer "d side" and by
 // the first state in "carry" and "carry in".
 func (s *sweep[T]) backward(dGates []T, in [][]T) error {
-	r, weights, grad := s.record(), kernel.PackBT(s.width, s.hidden, in[1], s.width), in[2]
-	carry, carryIn := s.buffer("carry", s.n*s.hidden), s.buffer("carry in", s.n*s.hidden)
-	clear(carry)
-	clear(carryIn)
-	dSide := s.dSide(dGates)
-	for i := s.t - 1; i >= 0; i-- {
-		t := s.at(i)
-		eachUnit(s.n, s.hidden, func(clip, lo, hi int) {
-			f := s.frame(r, clip, i)
-			row := (clip*s.t + t) * s.width
-			f.dGates, f.dSide = dGates[row:][:s.width], dSide[row:][:s.width]
-			if f.finished {
-				for k := 0; k < s.width; k += s.hidden {
-					clear(f.dGates[k+lo : k+hi])
-					clear(f.dSide[k+lo : k+hi])
-				}
-				return
-			}
-			f.grad = grad[(clip*s.t+t)*s.hidden:][:s.hidden]
-			f.carry, f.carryIn = carry[clip*s.hidden:][:s.hidden], carryIn[clip*s.hidden:][:s.hidden]
-			if s.kind == LSTM {
-				lstmBackward(&f, lo, hi)
-			} else {
-				gruBackward(&f, lo, hi)
-			}
-		})
-		weights.Gemm(s.n, dSide[t*s.width:], s.t*s.width, carry, s.hidden, kernel.Epilogue[T]{Acc: true})
+	r, weights := s.record(), s.graph.ws.packed(s.key+" backward", s.width, s.hidden, in[1], true)
+	w := &backsweep[T]{r: r, grad: in[2], dGates: dGates, dSide: s.dSide(dGates), carry: s.buffer("carry", s.n*s.hidden), carryIn: s.buffer("carry in", s.n*s.hidden)}
+	clear(w.carry)
+	clear(w.carryIn)
+	i := 0
+	units := unitCrew(s.n, s.hidden, func(clip, lo, hi int) { s.retreat(w, clip, i, lo, hi) })
+	defer units.stop()
+	for i = s.t - 1; i >= 0; i-- {
+		units.run()
+		weights.Gemm(s.n, w.dSide[s.at(i)*s.width:], s.t*s.width, w.carry, s.hidden, kernel.Epilogue[T]{Acc: true})
 	}
 	return nil
+}
+
+// A backsweep is what a sweep backward reads and writes.
+type backsweep[T Float] struct {
+	r              *record[T]
+	grad           []T // by the output
+	dGates, dSide  []T
+	carry, carryIn []T
+}
+
+// retreat takes units lo to hi of a clip back over step i.
+func (s *sweep[T]) retreat(w *backsweep[T], clip, i, lo, hi int) {
+	f := s.frame(w.r, clip, i)
+	at := clip*s.t + s.at(i)
+	f.dGates, f.dSide = w.dGates[at*s.width:][:s.width], w.dSide[at*s.width:][:s.width]
+	if f.finished {
+		for k := 0; k < s.width; k += s.hidden {
+			clear(f.dGates[k+lo : k+hi])
+			clear(f.dSide[k+lo : k+hi])
+		}
+		return
+	}
+	f.grad = w.grad[at*s.hidden:][:s.hidden]
+	f.carry, f.carryIn = w.carry[clip*s.hidden:][:s.hidden], w.carryIn[clip*s.hidden:][:s.hidden]
+	if s.kind == LSTM {
+		lstmBackward(&f, lo, hi)
+	} else {
+		gruBackward(&f, lo, hi)
+	}
 }
 
 // dSide is where the gradient by the state's share of the gates is: an LSTM

@@ -133,7 +133,7 @@ func trainGolden[T Float](t *testing.T, tower, curve string, tol, gradTol, lossT
 	s := net.similarity(g, ni, na, nf)
 	loss := g.Hinge(s, 1)
 	m := compiled(t, g, loss)
-	adam := NewAdam(m.Params())
+	adam := paperAdam(t, m.Params())
 	adam.LearningRate = 1e-3
 	var losses []float64
 	for step := range 20 {

@@ -15,7 +15,6 @@ import (
 type codelet struct {
 	*vector
 	consts  string // symbol of the table of factors
-	factors *[]float32
 	in, out func(i int) operand.Mem
 	spill   func(i int) operand.Mem
 
@@ -192,10 +191,10 @@ func (c *codelet) overB(e *expr, a, b reg.VecPhysical) reg.VecPhysical {
 
 // constant32 is factor k in the table, in all lanes.
 func (c *codelet) constant32(k float32) operand.Mem {
-	i := slices.Index(*c.factors, k)
+	i := slices.Index(c.factors, k)
 	if i < 0 {
-		i = len(*c.factors)
-		*c.factors = append(*c.factors, k)
+		i = len(c.factors)
+		c.factors = append(c.factors, k)
 	}
 	return operand.NewDataAddr(operand.NewStaticSymbol(c.consts), i*c.bytes())
 }
@@ -204,7 +203,7 @@ func (c *codelet) constant32(k float32) operand.Mem {
 func (c *codelet) table() {
 	c.StaticGlobal(c.consts)
 	c.DataAttributes(attr.RODATA | attr.NOPTR)
-	for _, k := range *c.factors {
+	for _, k := range c.factors {
 		for range c.lanes {
 			c.AppendDatum(operand.U32(math.Float32bits(k)))
 		}

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"fmt"
-
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -15,15 +13,8 @@ const (
 	dftHalf  = dftTaps / 2        //
 	dftOut   = dftN - dftTaps + 1 // results that do not wrap round
 	dftPos   = 2 + 3*(dftN/2-1)   // products for a block
-	dftSlots = 80                 // values that may be in memory for want of registers
 	dftScale = 2. / dftN          // of the inverse, but for points 0 and 24
-	dftRows  = 64                 // rows of the weights' buffers
-	dftLine  = 16                 // float32 values more, lest positions share cache sets
 )
-
-// dftStride is from position to position, and tap to tap, in the weights'
-// buffers.
-func (s *isa) dftStride() int { return dftRows*s.nv*s.lanes + dftLine }
 
 // planes turns a spectrum into the three factors of each complex product.
 func planes(w *network, x []cx) []*expr {
@@ -92,86 +83,22 @@ func inverseNet(first, n int, scaled bool) []*expr {
 }
 
 func dft(v *vector) {
-	factors := &[]float32{}
-	base := func(name string) func(i int) operand.Mem {
-		return func(i int) operand.Mem { return operand.Mem{Base: v.ptrs[name], Disp: i * v.bytes()} }
-	}
-	part := func(from int) func(i int) operand.Mem { // of tmp
-		return func(i int) operand.Mem { return operand.Mem{Base: v.ptrs["tmp"], Disp: (from + i) * v.bytes()} }
-	}
-	wide := func(name string) func(i int) operand.Mem {
-		return func(i int) operand.Mem {
-			return operand.Mem{Base: v.ptrs[name], Disp: i * v.dftStride() * float}
-		}
-	}
-	write := func(outs []*expr, in, out, spill func(i int) operand.Mem) {
-		c := &codelet{vector: v, consts: "factors", factors: factors, in: in, out: out, spill: spill}
-		c.write(outs)
-		if c.slots > dftSlots {
-			panic(fmt.Sprintf("gen: %d values in memory, at most %d", c.slots, dftSlots))
-		}
-	}
-	v.dftIn(func() { write(forwardNet(), part(0), part(dftN), part(dftN+dftPos)) })
-	v.dftOut(func() { write(inverseNet(dftHalf, dftOut, false), part(0), part(dftPos), part(dftPos+dftOut)) })
-
-	v.begin("DFTTaps", "func(w, u, tmp *float32, n int)", "w", "u", "tmp")
-	v.Label("loop")
-	write(tapsNet(), wide("w"), wide("u"), base("tmp"))
-	v.next("w", "u")
-
-	v.begin("DFTGrad", "func(p, dw, tmp *float32, n int)", "p", "dw", "tmp")
-	v.Label("loop")
-	write(inverseNet(-dftHalf, dftTaps, true), wide("p"), wide("dw"), base("tmp"))
-	v.next("p", "dw")
-
+	v.throughTmp("DFTIn", dftN, dftPos, forwardNet())
+	v.dftOut(inverseNet(dftHalf, dftOut, false))
+	v.onPieces("DFTTaps", "w", "u", tapsNet())
+	v.onPieces("DFTGrad", "p", "dw", inverseNet(-dftHalf, dftTaps, true))
 	v.prefetch()
-	(&codelet{vector: v, consts: "factors", factors: factors}).table()
+	v.factorTable()
 }
 
-// move copies n vectors between memory at base, step apart, and tmp from place
-// from on.
-func (v *vector) move(label string, base, step reg.GPPhysical, from, n int, in bool, each func(r reg.VecPhysical)) {
-	at, tmp, left := regTmp, reg.RBX, reg.R12
-	v.MOVQ(base, at)
-	v.LEAQ(operand.Mem{Base: v.ptrs["tmp"], Disp: from * v.bytes()}, tmp)
-	v.MOVQ(operand.U32(n), left)
-	v.Label(label)
-	if in {
-		v.VMOVUPS(operand.Mem{Base: at}, v.vec[0])
-		v.VMOVUPS(v.vec[0], operand.Mem{Base: tmp})
-	} else {
-		v.VMOVUPS(operand.Mem{Base: tmp}, v.vec[0])
-		if each != nil {
-			each(v.vec[0])
-		}
-		v.VMOVUPS(v.vec[0], operand.Mem{Base: at})
-	}
-	v.ADDQ(step, at)
-	v.ADDQ(operand.U32(v.bytes()), tmp)
-	v.DECQ(left)
-	v.JNZ(operand.LabelRef(label))
-}
-
-func (v *vector) dftIn(core func()) {
-	v.begin("DFTIn", "func(src, dst, tmp *float32, row, pos, n int)", "src", "dst", "tmp")
-	row, pos := reg.RSI, reg.RDX
-	v.Load(v.Param("row"), row)
-	v.Load(v.Param("pos"), pos)
-	v.Label("loop")
-	v.move("gather", v.ptrs["src"], row, 0, dftN, true, nil)
-	core()
-	v.move("scatter", v.ptrs["dst"], pos, dftN, dftPos, false, nil)
-	v.next("src", "dst")
-}
-
-func (v *vector) dftOut(core func()) {
+func (v *vector) dftOut(outs []*expr) {
 	v.begin("DFTOut", "func(src, dst, tmp, bias *float32, pos, row int, floor float32, n int)", "src", "dst", "tmp", "bias")
 	pos, row := reg.RDX, reg.RSI
 	v.Load(v.Param("pos"), pos)
 	v.Load(v.Param("row"), row)
 	v.Label("loop")
 	v.move("gather", v.ptrs["src"], pos, 0, dftPos, true, nil)
-	core()
+	v.network(outs, v.tmp(0), v.tmp(dftPos), v.tmp(dftPos+dftOut))
 	bias, floor := v.vec[1], v.vec[2]
 	v.VMOVUPS(v.at("bias"), bias)
 	v.VBROADCASTSS(operand.NewParamAddr("floor", 48), floor)
@@ -180,24 +107,4 @@ func (v *vector) dftOut(core func()) {
 		v.VMAXPS(r, floor, r)
 	})
 	v.next("src", "dst", "bias")
-}
-
-// prefetch asks for lines of memory, as far as L2.
-func (v *vector) prefetch() {
-	v.begin("Prefetch", "func(src *float32, row, width, n int)", "src")
-	row, width, at, left := reg.RSI, reg.RDX, regTmp, reg.RBX
-	v.Load(v.Param("row"), row)
-	v.Load(v.Param("width"), width)
-	v.Label("loop")
-	v.MOVQ(v.ptrs["src"], at)
-	v.MOVQ(width, left)
-	v.Label("line")
-	v.PREFETCHT1(operand.Mem{Base: at})
-	v.ADDQ(operand.U32(64), at)
-	v.SUBQ(operand.U32(64), left)
-	v.JGT(operand.LabelRef("line"))
-	v.ADDQ(row, v.ptrs["src"])
-	v.DECQ(regK)
-	v.JNZ(operand.LabelRef("loop"))
-	v.end()
 }

@@ -21,7 +21,8 @@ const (
 type vector struct {
 	*build.Context
 	*isa
-	ptrs map[string]reg.GPPhysical
+	ptrs    map[string]reg.GPPhysical
+	factors []float32 // that networks multiply by, for the table of the file
 }
 
 func vectors(ctx *build.Context, s *isa) {

@@ -17,6 +17,62 @@ func winograd(v *vector) {
 	v.winogradIn()
 	v.winogradOut("WinogradOut", false)
 	v.winogradOut("WinogradPool", true)
+	v.onPieces("WinogradTaps", "w", "u", winogradTaps())
+	v.onPieces("WinogradGrad", "p", "dw", winogradGrad())
+	v.throughTmp("WinogradSpread", 4*4, winogradSide*winogradSide, winogradSpread())
+	v.factorTable()
+}
+
+// square applies f to the columns of side x side inputs, and then to the rows.
+func square(w *network, side int, f func(w *network, x []*expr) []*expr) []*expr {
+	var columns [][]*expr
+	for x := range side {
+		var column []*expr
+		for y := range side {
+			column = append(column, w.input(y*side+x))
+		}
+		columns = append(columns, f(w, column))
+	}
+	var outs []*expr
+	for y := range columns[0] {
+		var row []*expr
+		for _, c := range columns {
+			row = append(row, c[y])
+		}
+		outs = append(outs, f(w, row)...)
+	}
+	return outs
+}
+
+// winogradG is G·g for three taps.
+func winogradG(w *network, g []*expr) []*expr {
+	even, odd := w.scale(1./6, w.add(g[0], g[2])), w.scale(1./6, g[1])
+	near, far := w.add(w.scale(1./24, g[0]), w.scale(1./6, g[2])), w.scale(1./12, g[1])
+	return []*expr{
+		w.scale(1./4, g[0]), w.neg(w.add(even, odd)), w.sub(odd, even), w.add(near, far), w.sub(near, far), g[2],
+	}
+}
+
+func winogradTaps() []*expr { return square(newNetwork(), 3, winogradG) }
+
+// winogradGrad is the transpose of winogradTaps.
+func winogradGrad() []*expr {
+	w, to := newNetwork(), newNetwork()
+	outs := square(w, 3, winogradG)
+	var given []*expr
+	for i := range outs {
+		given = append(given, to.input(i))
+	}
+	return w.transpose(outs, given, to, 3*3)
+}
+
+// winogradSpread is A·d·At for a gradient of 4x4 pixels.
+func winogradSpread() []*expr {
+	return square(newNetwork(), 4, func(w *network, d []*expr) []*expr {
+		even, odd := w.add(d[0], d[2]), w.add(d[1], d[3])
+		even2, odd2 := w.add(d[0], w.scale(4, d[2])), w.scale(2, w.add(d[1], w.scale(4, d[3])))
+		return []*expr{d[0], w.add(even, odd), w.sub(even, odd), w.add(even2, odd2), w.sub(even2, odd2), d[3]}
+	})
 }
 
 // constant sets all lanes of r to the float32 of these bits, by RAX and register 0.

@@ -63,8 +63,7 @@ type Set struct {
 
 	// WinogradIn transforms a tile of 6x6 pixels: for n channels,
 	// dst[(y*6+x)*pos/4] = (Bt·d·B)[y][x], d[y][x] = src[(y*row+x*col)/4], with
-	// row, col and pos in bytes. tmp is scratch for 36 vectors. See
-	// kernel.Winograd.
+	// row, col and pos in bytes. See kernel.Winograd.
 	WinogradIn func(src, dst, tmp *float32, row, col, pos, n int)
 
 	// WinogradOut transforms back, from 6x6 positions to 4x4 pixels: for n
@@ -73,24 +72,32 @@ type Set struct {
 	// 2x2 and writes 2x2 pixels. NaN stays NaN.
 	WinogradOut, WinogradPool func(src, dst, tmp, bias *float32, pos, row, col int, floor float32, n int)
 
-	// The transforms of kernel/dft.go; tmp is scratch for DFTTmp vectors.
-	//
-	// DFTIn: for n channels, the factors of the 48 samples src[i*row/4] to the
+	// The transforms of kernel/dft.go. DFTIn: for n channels, the factors of the 48 samples src[i*row/4] to the
 	// 71 places dst[p*pos/4]. DFTOut: the other way, from 71 products to 32
 	// results dst[i*row/4], of which each becomes max(floor, result + bias[0]).
 	DFTIn  func(src, dst, tmp *float32, row, pos, n int)
 	DFTOut func(src, dst, tmp, bias *float32, pos, row int, floor float32, n int)
 
-	// DFTTaps: for i in n, the factors of the 17 taps w[k*DFTStride+i] to
-	// u[p*DFTStride+i]. DFTGrad: the other way, from 71 products to 17 taps.
-	DFTTaps   func(w, u, tmp *float32, n int)
-	DFTGrad   func(p, dw, tmp *float32, n int)
-	DFTStride int
+	// DFTTaps: for i in n, the factors of the 17 taps w[k*PieceStride+i] to
+	// u[p*PieceStride+i]. DFTGrad: the other way, from 71 products to 17 taps.
+	DFTTaps func(w, u, tmp *float32, n int)
+	DFTGrad func(p, dw, tmp *float32, n int)
+
+	// WinogradTaps and WinogradGrad are the same for 9 taps and 36 products.
+	// WinogradSpread transforms gradients of 4x4 pixels, src[i*row/4] with
+	// i = y*4+x: dst[p*pos/4] = (A·d·At)[p].
+	WinogradTaps   func(w, u, tmp *float32, n int)
+	WinogradGrad   func(p, dw, tmp *float32, n int)
+	WinogradSpread func(src, dst, tmp *float32, row, pos, n int)
+
+	// PieceStride is from tap to tap, and from product to product, in a piece
+	// of the weights: room for 64 rows of a panel.
+	PieceStride int
 
 	// Prefetch brings n rows of width bytes, row bytes apart, nearer: it has no
 	// effect but on time.
 	Prefetch func(src *float32, row, width, n int)
 }
 
-// DFTTmp is the scratch of the transforms of the DFT, in vectors.
-const DFTTmp = 200
+// Tmp is how many vectors of scratch, tmp, the transforms may use.
+const Tmp = 200

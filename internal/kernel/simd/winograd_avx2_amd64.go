@@ -18,3 +18,18 @@ func avx2WinogradOut(src *float32, dst *float32, tmp *float32, bias *float32, po
 //
 //go:noescape
 func avx2WinogradPool(src *float32, dst *float32, tmp *float32, bias *float32, pos int, row int, col int, floor float32, n int)
+
+// avx2WinogradTaps is a Set.WinogradTaps.
+//
+//go:noescape
+func avx2WinogradTaps(w *float32, u *float32, tmp *float32, n int)
+
+// avx2WinogradGrad is a Set.WinogradGrad.
+//
+//go:noescape
+func avx2WinogradGrad(p *float32, dw *float32, tmp *float32, n int)
+
+// avx2WinogradSpread is a Set.WinogradSpread.
+//
+//go:noescape
+func avx2WinogradSpread(src *float32, dst *float32, tmp *float32, row int, pos int, n int)

@@ -1053,3 +1053,634 @@ loop:
 	JNZ         loop
 	VZEROUPPER
 	RET
+
+// func avx2WinogradTaps(w *float32, u *float32, tmp *float32, n int)
+// Requires: AVX, FMA3
+TEXT ·avx2WinogradTaps(SB), NOSPLIT, $0-32
+	MOVQ w+0(FP), R8
+	MOVQ u+8(FP), R9
+	MOVQ tmp+16(FP), R10
+	MOVQ n+24(FP), CX
+
+loop:
+	VMOVUPS     (R8), Y0
+	VMULPS      factors<>+0(SB), Y0, Y1
+	VMULPS      factors<>+0(SB), Y1, Y2
+	VMOVUPS     Y2, (R9)
+	VMOVUPS     8320(R8), Y3
+	VMULPS      factors<>+0(SB), Y3, Y4
+	VMOVUPS     Y4, 20800(R9)
+	VADDPS      Y4, Y1, Y5
+	VMULPS      factors<>+32(SB), Y5, Y5
+	VMOVUPS     4160(R8), Y6
+	VMULPS      factors<>+0(SB), Y6, Y7
+	VMULPS      factors<>+32(SB), Y7, Y8
+	VADDPS      Y8, Y5, Y9
+	VMULPS      factors<>+64(SB), Y9, Y9
+	VMOVUPS     Y9, 4160(R9)
+	VSUBPS      Y5, Y8, Y8
+	VMOVUPS     Y8, 8320(R9)
+	VMULPS      factors<>+96(SB), Y1, Y1
+	VFMADD231PS factors<>+32(SB), Y4, Y1
+	VMULPS      factors<>+128(SB), Y7, Y7
+	VADDPS      Y7, Y1, Y10
+	VMOVUPS     Y10, 12480(R9)
+	VSUBPS      Y7, Y1, Y1
+	VMOVUPS     Y1, 16640(R9)
+	VMOVUPS     24960(R8), Y11
+	VADDPS      Y11, Y0, Y12
+	VMULPS      factors<>+32(SB), Y12, Y12
+	VMOVUPS     12480(R8), Y13
+	VMULPS      factors<>+32(SB), Y13, Y14
+	VADDPS      Y14, Y12, Y15
+	VMULPS      factors<>+0(SB), Y15, Y2
+	VMULPS      factors<>+64(SB), Y2, Y2
+	VMOVUPS     Y2, 24960(R9)
+	VMOVUPS     33280(R8), Y9
+	VADDPS      Y9, Y3, Y5
+	VMULPS      factors<>+32(SB), Y5, Y5
+	VMOVUPS     20800(R8), Y8
+	VMULPS      factors<>+32(SB), Y8, Y4
+	VADDPS      Y4, Y5, Y10
+	VADDPS      Y10, Y15, Y7
+	VMULPS      factors<>+32(SB), Y7, Y7
+	VMOVUPS     29120(R8), Y1
+	VADDPS      Y1, Y6, Y2
+	VMULPS      factors<>+32(SB), Y2, Y2
+	VMOVUPS     16640(R8), Y6
+	VMULPS      factors<>+32(SB), Y6, Y1
+	VADDPS      Y1, Y2, Y6
+	VMULPS      factors<>+32(SB), Y6, Y8
+	VADDPS      Y8, Y7, Y3
+	VMOVUPS     Y3, 29120(R9)
+	VSUBPS      Y8, Y7, Y7
+	VMOVUPS     Y7, 33280(R9)
+	VMULPS      factors<>+96(SB), Y15, Y15
+	VFMADD231PS factors<>+32(SB), Y10, Y15
+	VMULPS      factors<>+128(SB), Y6, Y6
+	VADDPS      Y6, Y15, Y3
+	VMULPS      factors<>+64(SB), Y3, Y3
+	VMOVUPS     Y3, 37440(R9)
+	VSUBPS      Y15, Y6, Y6
+	VMOVUPS     Y6, 41600(R9)
+	VMULPS      factors<>+64(SB), Y10, Y10
+	VMOVUPS     Y10, 45760(R9)
+	VSUBPS      Y12, Y14, Y14
+	VMULPS      factors<>+0(SB), Y14, Y8
+	VMOVUPS     Y8, 49920(R9)
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     Y4, 70720(R9)
+	VADDPS      Y4, Y14, Y7
+	VMULPS      factors<>+32(SB), Y7, Y7
+	VSUBPS      Y2, Y1, Y1
+	VMULPS      factors<>+32(SB), Y1, Y3
+	VADDPS      Y3, Y7, Y15
+	VMULPS      factors<>+64(SB), Y15, Y15
+	VMOVUPS     Y15, 54080(R9)
+	VSUBPS      Y7, Y3, Y3
+	VMOVUPS     Y3, 58240(R9)
+	VMULPS      factors<>+96(SB), Y14, Y14
+	VFMADD231PS factors<>+32(SB), Y4, Y14
+	VMULPS      factors<>+128(SB), Y1, Y1
+	VADDPS      Y1, Y14, Y6
+	VMOVUPS     Y6, 62400(R9)
+	VSUBPS      Y1, Y14, Y14
+	VMOVUPS     Y14, 66560(R9)
+	VMULPS      factors<>+96(SB), Y0, Y0
+	VFMADD231PS factors<>+32(SB), Y11, Y0
+	VMULPS      factors<>+128(SB), Y13, Y13
+	VADDPS      Y13, Y0, Y10
+	VMULPS      factors<>+0(SB), Y10, Y12
+	VMOVUPS     Y12, 74880(R9)
+	VMULPS      factors<>+32(SB), Y9, Y8
+	VMOVUPS     8320(R8), Y5
+	VFMADD132PS factors<>+96(SB), Y8, Y5
+	VMOVUPS     20800(R8), Y2
+	VMULPS      factors<>+128(SB), Y2, Y2
+	VADDPS      Y2, Y5, Y15
+	VMOVUPS     Y15, 95680(R9)
+	VADDPS      Y15, Y10, Y7
+	VMULPS      factors<>+32(SB), Y7, Y7
+	VMOVUPS     29120(R8), Y3
+	VMULPS      factors<>+32(SB), Y3, Y4
+	VMOVUPS     4160(R8), Y6
+	VFMADD132PS factors<>+96(SB), Y4, Y6
+	VMOVUPS     16640(R8), Y1
+	VMULPS      factors<>+128(SB), Y1, Y1
+	VADDPS      Y1, Y6, Y14
+	VMULPS      factors<>+32(SB), Y14, Y12
+	VADDPS      Y12, Y7, Y3
+	VMULPS      factors<>+64(SB), Y3, Y3
+	VMOVUPS     Y3, 79040(R9)
+	VSUBPS      Y7, Y12, Y12
+	VMOVUPS     Y12, 83200(R9)
+	VMULPS      factors<>+96(SB), Y10, Y10
+	VFMADD231PS factors<>+32(SB), Y15, Y10
+	VMULPS      factors<>+128(SB), Y14, Y14
+	VADDPS      Y14, Y10, Y3
+	VMOVUPS     Y3, 87360(R9)
+	VSUBPS      Y14, Y10, Y10
+	VMOVUPS     Y10, 91520(R9)
+	VSUBPS      Y13, Y0, Y0
+	VMULPS      factors<>+0(SB), Y0, Y7
+	VMOVUPS     Y7, 99840(R9)
+	VSUBPS      Y2, Y5, Y5
+	VMOVUPS     Y5, 120640(R9)
+	VADDPS      Y5, Y0, Y12
+	VMULPS      factors<>+32(SB), Y12, Y12
+	VSUBPS      Y1, Y6, Y6
+	VMULPS      factors<>+32(SB), Y6, Y15
+	VADDPS      Y15, Y12, Y3
+	VMULPS      factors<>+64(SB), Y3, Y3
+	VMOVUPS     Y3, 104000(R9)
+	VSUBPS      Y12, Y15, Y15
+	VMOVUPS     Y15, 108160(R9)
+	VMULPS      factors<>+96(SB), Y0, Y0
+	VFMADD231PS factors<>+32(SB), Y5, Y0
+	VMULPS      factors<>+128(SB), Y6, Y6
+	VADDPS      Y6, Y0, Y14
+	VMOVUPS     Y14, 112320(R9)
+	VSUBPS      Y6, Y0, Y0
+	VMOVUPS     Y0, 116480(R9)
+	VMULPS      factors<>+0(SB), Y11, Y10
+	VMOVUPS     Y10, 124800(R9)
+	VADDPS      Y9, Y11, Y9
+	VMULPS      factors<>+32(SB), Y9, Y9
+	VADDPS      Y9, Y4, Y13
+	VMULPS      factors<>+64(SB), Y13, Y13
+	VMOVUPS     Y13, 128960(R9)
+	VSUBPS      Y9, Y4, Y4
+	VMOVUPS     Y4, 133120(R9)
+	VFMADD231PS factors<>+96(SB), Y11, Y8
+	VMOVUPS     29120(R8), Y7
+	VMULPS      factors<>+128(SB), Y7, Y7
+	VADDPS      Y7, Y8, Y2
+	VMOVUPS     Y2, 137280(R9)
+	VSUBPS      Y7, Y8, Y8
+	VMOVUPS     Y8, 141440(R9)
+	VMOVUPS     33280(R8), Y0
+	VMOVUPS     Y0, 145600(R9)
+	ADDQ        $0x00000020, R8
+	ADDQ        $0x00000020, R9
+	SUBQ        $0x00000008, CX
+	JNZ         loop
+	VZEROUPPER
+	RET
+
+// func avx2WinogradGrad(p *float32, dw *float32, tmp *float32, n int)
+// Requires: AVX, FMA3
+TEXT ·avx2WinogradGrad(SB), NOSPLIT, $0-32
+	MOVQ p+0(FP), R8
+	MOVQ dw+8(FP), R9
+	MOVQ tmp+16(FP), R10
+	MOVQ n+24(FP), CX
+
+loop:
+	VMOVUPS      (R8), Y0
+	VMULPS       factors<>+0(SB), Y0, Y0
+	VMOVUPS      12480(R8), Y1
+	VMOVUPS      16640(R8), Y2
+	VADDPS       Y2, Y1, Y3
+	VFMADD231PS  factors<>+96(SB), Y3, Y0
+	VMOVUPS      4160(R8), Y4
+	VMOVUPS      8320(R8), Y5
+	VADDPS       Y5, Y4, Y6
+	VMULPS       factors<>+32(SB), Y6, Y6
+	VSUBPS       Y6, Y0, Y0
+	VMULPS       factors<>+0(SB), Y0, Y0
+	VMOVUPS      99840(R8), Y7
+	VMULPS       factors<>+0(SB), Y7, Y7
+	VMOVUPS      112320(R8), Y8
+	VMOVUPS      116480(R8), Y9
+	VADDPS       Y9, Y8, Y10
+	VFMADD231PS  factors<>+96(SB), Y10, Y7
+	VMOVUPS      104000(R8), Y11
+	VMOVUPS      108160(R8), Y12
+	VADDPS       Y12, Y11, Y13
+	VMULPS       factors<>+32(SB), Y13, Y13
+	VSUBPS       Y13, Y7, Y7
+	VMOVUPS      74880(R8), Y14
+	VMULPS       factors<>+0(SB), Y14, Y14
+	VMOVUPS      87360(R8), Y15
+	VMOVUPS      Y13, (R10)
+	VMOVUPS      91520(R8), Y13
+	VMOVUPS      Y10, 32(R10)
+	VADDPS       Y13, Y15, Y10
+	VFMADD231PS  factors<>+96(SB), Y10, Y14
+	VMOVUPS      Y10, 64(R10)
+	VMOVUPS      79040(R8), Y10
+	VMOVUPS      Y6, 96(R10)
+	VMOVUPS      83200(R8), Y6
+	VMOVUPS      Y3, 128(R10)
+	VADDPS       Y6, Y10, Y3
+	VMULPS       factors<>+32(SB), Y3, Y3
+	VSUBPS       Y3, Y14, Y14
+	VMOVUPS      Y3, 160(R10)
+	VADDPS       Y14, Y7, Y3
+	VFMADD231PS  factors<>+96(SB), Y3, Y0
+	VMOVUPS      Y3, 192(R10)
+	VMOVUPS      29120(R8), Y3
+	VMOVUPS      Y7, 224(R10)
+	VMOVUPS      33280(R8), Y7
+	VMOVUPS      Y14, 256(R10)
+	VADDPS       Y7, Y3, Y14
+	VMULPS       factors<>+32(SB), Y14, Y14
+	VMOVUPS      24960(R8), Y3
+	VMULPS       factors<>+0(SB), Y3, Y3
+	VMOVUPS      37440(R8), Y7
+	VMOVUPS      41600(R8), Y10
+	VADDPS       Y10, Y7, Y6
+	VFMADD231PS  factors<>+96(SB), Y6, Y3
+	VSUBPS       Y3, Y14, Y3
+	VMOVUPS      Y6, 288(R10)
+	VMOVUPS      49920(R8), Y6
+	VMULPS       factors<>+0(SB), Y6, Y6
+	VMOVUPS      Y14, 320(R10)
+	VMOVUPS      62400(R8), Y14
+	VMOVUPS      66560(R8), Y7
+	VADDPS       Y7, Y14, Y10
+	VFMADD231PS  factors<>+96(SB), Y10, Y6
+	VMOVUPS      Y10, 352(R10)
+	VMOVUPS      54080(R8), Y10
+	VMOVUPS      58240(R8), Y14
+	VADDPS       Y14, Y10, Y7
+	VMULPS       factors<>+32(SB), Y7, Y7
+	VSUBPS       Y7, Y6, Y6
+	VMOVUPS      Y7, 384(R10)
+	VSUBPS       Y6, Y3, Y7
+	VMULPS       factors<>+32(SB), Y7, Y7
+	VADDPS       Y7, Y0, Y0
+	VMOVUPS      Y0, (R9)
+	VSUBPS       Y2, Y1, Y1
+	VMULPS       factors<>+128(SB), Y1, Y1
+	VSUBPS       Y4, Y5, Y5
+	VFMADD231PS  factors<>+32(SB), Y5, Y1
+	VMULPS       factors<>+0(SB), Y1, Y1
+	VSUBPS       Y9, Y8, Y8
+	VMULPS       factors<>+128(SB), Y8, Y8
+	VSUBPS       Y11, Y12, Y12
+	VFMADD231PS  factors<>+32(SB), Y12, Y8
+	VSUBPS       Y13, Y15, Y15
+	VMULPS       factors<>+128(SB), Y15, Y15
+	VMOVUPS      83200(R8), Y0
+	VSUBPS       79040(R8), Y0, Y0
+	VFMADD231PS  factors<>+32(SB), Y0, Y15
+	VADDPS       Y15, Y8, Y2
+	VFMADD231PS  factors<>+96(SB), Y2, Y1
+	VMOVUPS      41600(R8), Y4
+	VSUBPS       37440(R8), Y4, Y4
+	VMULPS       factors<>+128(SB), Y4, Y4
+	VMOVUPS      29120(R8), Y5
+	VSUBPS       33280(R8), Y5, Y5
+	VFMADD231PS  factors<>+32(SB), Y5, Y4
+	VMOVUPS      62400(R8), Y9
+	VSUBPS       66560(R8), Y9, Y9
+	VMULPS       factors<>+128(SB), Y9, Y9
+	VSUBPS       Y10, Y14, Y14
+	VFMADD231PS  factors<>+32(SB), Y14, Y9
+	VSUBPS       Y9, Y4, Y11
+	VMULPS       factors<>+32(SB), Y11, Y11
+	VADDPS       Y11, Y1, Y1
+	VMOVUPS      Y1, 4160(R9)
+	VMOVUPS      20800(R8), Y12
+	VMOVUPS      128(R10), Y13
+	VFMADD231PS  factors<>+32(SB), Y13, Y12
+	VSUBPS       96(R10), Y12, Y12
+	VMULPS       factors<>+0(SB), Y12, Y12
+	VMOVUPS      120640(R8), Y0
+	VMOVUPS      32(R10), Y5
+	VFMADD231PS  factors<>+32(SB), Y5, Y0
+	VSUBPS       (R10), Y0, Y0
+	VMOVUPS      95680(R8), Y10
+	VMOVUPS      64(R10), Y14
+	VFMADD231PS  factors<>+32(SB), Y14, Y10
+	VSUBPS       160(R10), Y10, Y10
+	VADDPS       Y10, Y0, Y1
+	VFMADD231PS  factors<>+96(SB), Y1, Y12
+	VMOVUPS      320(R10), Y13
+	VMOVUPS      288(R10), Y5
+	VFNMADD231PS factors<>+32(SB), Y5, Y13
+	VSUBPS       45760(R8), Y13, Y13
+	VMOVUPS      70720(R8), Y14
+	VMOVUPS      352(R10), Y5
+	VFMADD231PS  factors<>+32(SB), Y5, Y14
+	VSUBPS       384(R10), Y14, Y14
+	VSUBPS       Y14, Y13, Y5
+	VMULPS       factors<>+32(SB), Y5, Y5
+	VADDPS       Y5, Y12, Y12
+	VMOVUPS      Y12, 8320(R9)
+	VMOVUPS      256(R10), Y12
+	VSUBPS       224(R10), Y12, Y12
+	VMULPS       factors<>+128(SB), Y12, Y12
+	VADDPS       Y3, Y6, Y6
+	VFMADD231PS  factors<>+32(SB), Y6, Y12
+	VMOVUPS      Y12, 12480(R9)
+	VSUBPS       Y8, Y15, Y15
+	VMULPS       factors<>+128(SB), Y15, Y15
+	VADDPS       Y4, Y9, Y9
+	VFMADD231PS  factors<>+32(SB), Y9, Y15
+	VMOVUPS      Y15, 16640(R9)
+	VSUBPS       Y0, Y10, Y10
+	VMULPS       factors<>+128(SB), Y10, Y10
+	VADDPS       Y13, Y14, Y14
+	VFMADD231PS  factors<>+32(SB), Y14, Y10
+	VMOVUPS      Y10, 20800(R9)
+	VMOVUPS      124800(R8), Y3
+	VMULPS       factors<>+0(SB), Y3, Y3
+	VMOVUPS      137280(R8), Y6
+	VMOVUPS      141440(R8), Y12
+	VADDPS       Y12, Y6, Y8
+	VFMADD231PS  factors<>+96(SB), Y8, Y3
+	VMOVUPS      128960(R8), Y4
+	VMOVUPS      133120(R8), Y9
+	VADDPS       Y9, Y4, Y15
+	VMULPS       factors<>+32(SB), Y15, Y15
+	VSUBPS       Y15, Y3, Y3
+	VMOVUPS      192(R10), Y0
+	VFMADD231PS  factors<>+32(SB), Y0, Y3
+	VADDPS       Y7, Y3, Y3
+	VMOVUPS      Y3, 24960(R9)
+	VSUBPS       Y12, Y6, Y6
+	VMULPS       factors<>+128(SB), Y6, Y6
+	VSUBPS       Y4, Y9, Y9
+	VADDPS       Y2, Y9, Y9
+	VFMADD231PS  factors<>+32(SB), Y9, Y6
+	VADDPS       Y11, Y6, Y6
+	VMOVUPS      Y6, 29120(R9)
+	VMOVUPS      145600(R8), Y13
+	VSUBPS       Y15, Y13, Y13
+	VADDPS       Y1, Y8, Y8
+	VFMADD231PS  factors<>+32(SB), Y8, Y13
+	VADDPS       Y5, Y13, Y13
+	VMOVUPS      Y13, 33280(R9)
+	ADDQ         $0x00000020, R8
+	ADDQ         $0x00000020, R9
+	SUBQ         $0x00000008, CX
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func avx2WinogradSpread(src *float32, dst *float32, tmp *float32, row int, pos int, n int)
+// Requires: AVX, FMA3
+TEXT ·avx2WinogradSpread(SB), NOSPLIT, $0-48
+	MOVQ src+0(FP), R8
+	MOVQ dst+8(FP), R9
+	MOVQ tmp+16(FP), R10
+	MOVQ n+40(FP), CX
+	MOVQ row+24(FP), SI
+	MOVQ pos+32(FP), DX
+
+loop:
+	MOVQ R8, AX
+	LEAQ (R10), BX
+	MOVQ $0x00000010, R12
+
+gather:
+	VMOVUPS     (AX), Y0
+	VMOVUPS     Y0, (BX)
+	ADDQ        SI, AX
+	ADDQ        $0x00000020, BX
+	DECQ        R12
+	JNZ         gather
+	VMOVUPS     (R10), Y0
+	VMOVUPS     64(R10), Y1
+	VADDPS      Y1, Y0, Y2
+	VMOVUPS     32(R10), Y3
+	VMOVUPS     96(R10), Y4
+	VADDPS      Y4, Y3, Y5
+	VADDPS      Y5, Y2, Y6
+	VMOVUPS     Y6, 544(R10)
+	VSUBPS      Y5, Y2, Y2
+	VMOVUPS     Y2, 576(R10)
+	VMOVAPS     Y0, Y7
+	VFMADD231PS factors<>+160(SB), Y1, Y7
+	VMOVAPS     Y3, Y8
+	VFMADD231PS factors<>+160(SB), Y4, Y8
+	VMULPS      factors<>+192(SB), Y8, Y8
+	VADDPS      Y8, Y7, Y9
+	VMOVUPS     Y9, 608(R10)
+	VSUBPS      Y8, Y7, Y7
+	VMOVUPS     Y7, 640(R10)
+	VMOVUPS     256(R10), Y10
+	VADDPS      Y10, Y0, Y11
+	VMOVUPS     128(R10), Y12
+	VMOVUPS     384(R10), Y13
+	VADDPS      Y13, Y12, Y14
+	VADDPS      Y14, Y11, Y15
+	VMOVUPS     Y15, 704(R10)
+	VMOVUPS     320(R10), Y6
+	VADDPS      Y6, Y1, Y5
+	VMOVUPS     192(R10), Y2
+	VMOVUPS     448(R10), Y9
+	VADDPS      Y9, Y2, Y8
+	VADDPS      Y8, Y5, Y7
+	VADDPS      Y7, Y15, Y2
+	VMOVUPS     288(R10), Y9
+	VADDPS      Y9, Y3, Y1
+	VMOVUPS     160(R10), Y3
+	VMOVUPS     416(R10), Y9
+	VADDPS      Y9, Y3, Y6
+	VADDPS      Y6, Y1, Y3
+	VMOVUPS     352(R10), Y9
+	VADDPS      Y9, Y4, Y12
+	VMOVUPS     224(R10), Y4
+	VMOVUPS     480(R10), Y9
+	VADDPS      Y9, Y4, Y13
+	VADDPS      Y13, Y12, Y4
+	VMOVUPS     Y4, 864(R10)
+	VADDPS      Y4, Y3, Y9
+	VADDPS      Y9, Y2, Y0
+	VMOVUPS     Y0, 736(R10)
+	VSUBPS      Y9, Y2, Y2
+	VMOVUPS     Y2, 768(R10)
+	VFMADD231PS factors<>+160(SB), Y7, Y15
+	VFMADD231PS factors<>+160(SB), Y4, Y3
+	VMULPS      factors<>+192(SB), Y3, Y3
+	VADDPS      Y3, Y15, Y0
+	VMOVUPS     Y0, 800(R10)
+	VSUBPS      Y3, Y15, Y15
+	VMOVUPS     Y15, 832(R10)
+	VSUBPS      Y14, Y11, Y11
+	VMOVUPS     Y11, 896(R10)
+	VSUBPS      Y8, Y5, Y5
+	VADDPS      Y5, Y11, Y9
+	VSUBPS      Y6, Y1, Y1
+	VSUBPS      Y13, Y12, Y12
+	VMOVUPS     Y12, 1056(R10)
+	VADDPS      Y12, Y1, Y2
+	VADDPS      Y2, Y9, Y7
+	VMOVUPS     Y7, 928(R10)
+	VSUBPS      Y2, Y9, Y9
+	VMOVUPS     Y9, 960(R10)
+	VFMADD231PS factors<>+160(SB), Y5, Y11
+	VFMADD231PS factors<>+160(SB), Y12, Y1
+	VMULPS      factors<>+192(SB), Y1, Y1
+	VADDPS      Y1, Y11, Y4
+	VMOVUPS     Y4, 992(R10)
+	VSUBPS      Y1, Y11, Y11
+	VMOVUPS     Y11, 1024(R10)
+	VMOVUPS     (R10), Y0
+	VFMADD231PS factors<>+160(SB), Y10, Y0
+	VMOVUPS     128(R10), Y3
+	VMOVUPS     384(R10), Y15
+	VFMADD231PS factors<>+160(SB), Y15, Y3
+	VMULPS      factors<>+192(SB), Y3, Y3
+	VADDPS      Y3, Y0, Y14
+	VMOVUPS     Y14, 1088(R10)
+	VMOVUPS     64(R10), Y8
+	VMOVUPS     320(R10), Y6
+	VFMADD231PS factors<>+160(SB), Y6, Y8
+	VMOVUPS     448(R10), Y13
+	VMULPS      factors<>+160(SB), Y13, Y7
+	VADDPS      192(R10), Y7, Y2
+	VMULPS      factors<>+192(SB), Y2, Y2
+	VADDPS      Y2, Y8, Y9
+	VADDPS      Y9, Y14, Y5
+	VMOVUPS     32(R10), Y12
+	VMOVUPS     288(R10), Y4
+	VFMADD231PS factors<>+160(SB), Y4, Y12
+	VMOVUPS     160(R10), Y1
+	VMOVUPS     416(R10), Y11
+	VFMADD231PS factors<>+160(SB), Y11, Y1
+	VMULPS      factors<>+192(SB), Y1, Y1
+	VADDPS      Y1, Y12, Y10
+	VMOVUPS     96(R10), Y6
+	VMOVUPS     352(R10), Y4
+	VFMADD231PS factors<>+160(SB), Y4, Y6
+	VMOVUPS     480(R10), Y4
+	VMOVUPS     Y7, 1664(R10)
+	VMULPS      factors<>+160(SB), Y4, Y7
+	VADDPS      224(R10), Y7, Y11
+	VMULPS      factors<>+192(SB), Y11, Y11
+	VMOVUPS     Y7, 1696(R10)
+	VADDPS      Y11, Y6, Y7
+	VMOVUPS     Y7, 1248(R10)
+	VADDPS      Y7, Y10, Y4
+	VADDPS      Y4, Y5, Y15
+	VMOVUPS     Y15, 1120(R10)
+	VSUBPS      Y4, Y5, Y5
+	VMOVUPS     Y5, 1152(R10)
+	VFMADD231PS factors<>+160(SB), Y9, Y14
+	VFMADD231PS factors<>+160(SB), Y7, Y10
+	VMULPS      factors<>+192(SB), Y10, Y10
+	VADDPS      Y10, Y14, Y15
+	VMOVUPS     Y15, 1184(R10)
+	VSUBPS      Y10, Y14, Y14
+	VMOVUPS     Y14, 1216(R10)
+	VSUBPS      Y3, Y0, Y0
+	VMOVUPS     Y0, 1280(R10)
+	VSUBPS      Y2, Y8, Y8
+	VADDPS      Y8, Y0, Y4
+	VSUBPS      Y1, Y12, Y12
+	VSUBPS      Y11, Y6, Y6
+	VMOVUPS     Y6, 1440(R10)
+	VADDPS      Y6, Y12, Y5
+	VADDPS      Y5, Y4, Y9
+	VMOVUPS     Y9, 1312(R10)
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     Y4, 1344(R10)
+	VFMADD231PS factors<>+160(SB), Y8, Y0
+	VFMADD231PS factors<>+160(SB), Y6, Y12
+	VMULPS      factors<>+192(SB), Y12, Y12
+	VADDPS      Y12, Y0, Y7
+	VMOVUPS     Y7, 1376(R10)
+	VSUBPS      Y12, Y0, Y0
+	VMOVUPS     Y0, 1408(R10)
+	VMOVUPS     384(R10), Y15
+	VADDPS      Y13, Y15, Y13
+	VMOVUPS     416(R10), Y10
+	VADDPS      480(R10), Y10, Y14
+	VADDPS      Y14, Y13, Y3
+	VMOVUPS     Y3, 1504(R10)
+	VSUBPS      Y14, Y13, Y13
+	VMOVUPS     Y13, 1536(R10)
+	VADDPS      1664(R10), Y15, Y15
+	VADDPS      1696(R10), Y10, Y10
+	VMULPS      factors<>+192(SB), Y10, Y10
+	VADDPS      Y10, Y15, Y2
+	VMOVUPS     Y2, 1568(R10)
+	VSUBPS      Y10, Y15, Y15
+	VMOVUPS     Y15, 1600(R10)
+	VMOVUPS     (R10), Y0
+	VMOVUPS     Y0, 512(R10)
+	VMOVUPS     96(R10), Y0
+	VMOVUPS     Y0, 672(R10)
+	VMOVUPS     384(R10), Y0
+	VMOVUPS     Y0, 1472(R10)
+	VMOVUPS     480(R10), Y0
+	VMOVUPS     Y0, 1632(R10)
+	MOVQ        R9, AX
+	LEAQ        512(R10), BX
+	MOVQ        $0x00000024, R12
+
+scatter:
+	VMOVUPS (BX), Y0
+	VMOVUPS Y0, (AX)
+	ADDQ    DX, AX
+	ADDQ    $0x00000020, BX
+	DECQ    R12
+	JNZ     scatter
+	ADDQ    $0x00000020, R8
+	ADDQ    $0x00000020, R9
+	SUBQ    $0x00000008, CX
+	JNZ     loop
+	VZEROUPPER
+	RET
+
+DATA factors<>+0(SB)/4, $0x3e800000
+DATA factors<>+4(SB)/4, $0x3e800000
+DATA factors<>+8(SB)/4, $0x3e800000
+DATA factors<>+12(SB)/4, $0x3e800000
+DATA factors<>+16(SB)/4, $0x3e800000
+DATA factors<>+20(SB)/4, $0x3e800000
+DATA factors<>+24(SB)/4, $0x3e800000
+DATA factors<>+28(SB)/4, $0x3e800000
+DATA factors<>+32(SB)/4, $0x3e2aaaab
+DATA factors<>+36(SB)/4, $0x3e2aaaab
+DATA factors<>+40(SB)/4, $0x3e2aaaab
+DATA factors<>+44(SB)/4, $0x3e2aaaab
+DATA factors<>+48(SB)/4, $0x3e2aaaab
+DATA factors<>+52(SB)/4, $0x3e2aaaab
+DATA factors<>+56(SB)/4, $0x3e2aaaab
+DATA factors<>+60(SB)/4, $0x3e2aaaab
+DATA factors<>+64(SB)/4, $0xbf800000
+DATA factors<>+68(SB)/4, $0xbf800000
+DATA factors<>+72(SB)/4, $0xbf800000
+DATA factors<>+76(SB)/4, $0xbf800000
+DATA factors<>+80(SB)/4, $0xbf800000
+DATA factors<>+84(SB)/4, $0xbf800000
+DATA factors<>+88(SB)/4, $0xbf800000
+DATA factors<>+92(SB)/4, $0xbf800000
+DATA factors<>+96(SB)/4, $0x3d2aaaab
+DATA factors<>+100(SB)/4, $0x3d2aaaab
+DATA factors<>+104(SB)/4, $0x3d2aaaab
+DATA factors<>+108(SB)/4, $0x3d2aaaab
+DATA factors<>+112(SB)/4, $0x3d2aaaab
+DATA factors<>+116(SB)/4, $0x3d2aaaab
+DATA factors<>+120(SB)/4, $0x3d2aaaab
+DATA factors<>+124(SB)/4, $0x3d2aaaab
+DATA factors<>+128(SB)/4, $0x3daaaaab
+DATA factors<>+132(SB)/4, $0x3daaaaab
+DATA factors<>+136(SB)/4, $0x3daaaaab
+DATA factors<>+140(SB)/4, $0x3daaaaab
+DATA factors<>+144(SB)/4, $0x3daaaaab
+DATA factors<>+148(SB)/4, $0x3daaaaab
+DATA factors<>+152(SB)/4, $0x3daaaaab
+DATA factors<>+156(SB)/4, $0x3daaaaab
+DATA factors<>+160(SB)/4, $0x40800000
+DATA factors<>+164(SB)/4, $0x40800000
+DATA factors<>+168(SB)/4, $0x40800000
+DATA factors<>+172(SB)/4, $0x40800000
+DATA factors<>+176(SB)/4, $0x40800000
+DATA factors<>+180(SB)/4, $0x40800000
+DATA factors<>+184(SB)/4, $0x40800000
+DATA factors<>+188(SB)/4, $0x40800000
+DATA factors<>+192(SB)/4, $0x40000000
+DATA factors<>+196(SB)/4, $0x40000000
+DATA factors<>+200(SB)/4, $0x40000000
+DATA factors<>+204(SB)/4, $0x40000000
+DATA factors<>+208(SB)/4, $0x40000000
+DATA factors<>+212(SB)/4, $0x40000000
+DATA factors<>+216(SB)/4, $0x40000000
+DATA factors<>+220(SB)/4, $0x40000000
+GLOBL factors<>(SB), RODATA|NOPTR, $224

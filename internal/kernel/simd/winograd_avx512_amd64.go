@@ -18,3 +18,18 @@ func avx512WinogradOut(src *float32, dst *float32, tmp *float32, bias *float32, 
 //
 //go:noescape
 func avx512WinogradPool(src *float32, dst *float32, tmp *float32, bias *float32, pos int, row int, col int, floor float32, n int)
+
+// avx512WinogradTaps is a Set.WinogradTaps.
+//
+//go:noescape
+func avx512WinogradTaps(w *float32, u *float32, tmp *float32, n int)
+
+// avx512WinogradGrad is a Set.WinogradGrad.
+//
+//go:noescape
+func avx512WinogradGrad(p *float32, dw *float32, tmp *float32, n int)
+
+// avx512WinogradSpread is a Set.WinogradSpread.
+//
+//go:noescape
+func avx512WinogradSpread(src *float32, dst *float32, tmp *float32, row int, pos int, n int)

@@ -1053,3 +1053,650 @@ loop:
 	JNZ         loop
 	VZEROUPPER
 	RET
+
+// func avx512WinogradTaps(w *float32, u *float32, tmp *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·avx512WinogradTaps(SB), NOSPLIT, $0-32
+	MOVQ w+0(FP), R8
+	MOVQ u+8(FP), R9
+	MOVQ tmp+16(FP), R10
+	MOVQ n+24(FP), CX
+
+loop:
+	VMOVUPS     (R8), Z0
+	VMULPS      factors<>+0(SB), Z0, Z1
+	VMULPS      factors<>+0(SB), Z1, Z2
+	VMOVUPS     Z2, (R9)
+	VMOVUPS     16512(R8), Z3
+	VMULPS      factors<>+0(SB), Z3, Z4
+	VMOVUPS     Z4, 41280(R9)
+	VADDPS      Z4, Z1, Z5
+	VMULPS      factors<>+64(SB), Z5, Z5
+	VMOVUPS     8256(R8), Z6
+	VMULPS      factors<>+0(SB), Z6, Z7
+	VMULPS      factors<>+64(SB), Z7, Z8
+	VADDPS      Z8, Z5, Z9
+	VMULPS      factors<>+128(SB), Z9, Z9
+	VMOVUPS     Z9, 8256(R9)
+	VSUBPS      Z5, Z8, Z8
+	VMOVUPS     Z8, 16512(R9)
+	VMULPS      factors<>+192(SB), Z1, Z1
+	VFMADD231PS factors<>+64(SB), Z4, Z1
+	VMULPS      factors<>+256(SB), Z7, Z7
+	VADDPS      Z7, Z1, Z10
+	VMOVUPS     Z10, 24768(R9)
+	VSUBPS      Z7, Z1, Z1
+	VMOVUPS     Z1, 33024(R9)
+	VMOVUPS     49536(R8), Z11
+	VADDPS      Z11, Z0, Z12
+	VMULPS      factors<>+64(SB), Z12, Z12
+	VMOVUPS     24768(R8), Z13
+	VMULPS      factors<>+64(SB), Z13, Z14
+	VADDPS      Z14, Z12, Z15
+	VMULPS      factors<>+0(SB), Z15, Z16
+	VMULPS      factors<>+128(SB), Z16, Z16
+	VMOVUPS     Z16, 49536(R9)
+	VMOVUPS     66048(R8), Z17
+	VADDPS      Z17, Z3, Z18
+	VMULPS      factors<>+64(SB), Z18, Z18
+	VMOVUPS     41280(R8), Z19
+	VMULPS      factors<>+64(SB), Z19, Z20
+	VADDPS      Z20, Z18, Z21
+	VADDPS      Z21, Z15, Z22
+	VMULPS      factors<>+64(SB), Z22, Z22
+	VMOVUPS     57792(R8), Z23
+	VADDPS      Z23, Z6, Z24
+	VMULPS      factors<>+64(SB), Z24, Z24
+	VMOVUPS     33024(R8), Z25
+	VMULPS      factors<>+64(SB), Z25, Z26
+	VADDPS      Z26, Z24, Z27
+	VMULPS      factors<>+64(SB), Z27, Z28
+	VADDPS      Z28, Z22, Z29
+	VMOVUPS     Z29, 57792(R9)
+	VSUBPS      Z28, Z22, Z22
+	VMOVUPS     Z22, 66048(R9)
+	VMULPS      factors<>+192(SB), Z15, Z15
+	VFMADD231PS factors<>+64(SB), Z21, Z15
+	VMULPS      factors<>+256(SB), Z27, Z27
+	VADDPS      Z27, Z15, Z30
+	VMULPS      factors<>+128(SB), Z30, Z30
+	VMOVUPS     Z30, 74304(R9)
+	VSUBPS      Z15, Z27, Z27
+	VMOVUPS     Z27, 82560(R9)
+	VMULPS      factors<>+128(SB), Z21, Z21
+	VMOVUPS     Z21, 90816(R9)
+	VSUBPS      Z12, Z14, Z14
+	VMULPS      factors<>+0(SB), Z14, Z31
+	VMOVUPS     Z31, 99072(R9)
+	VSUBPS      Z18, Z20, Z20
+	VMOVUPS     Z20, 140352(R9)
+	VADDPS      Z20, Z14, Z2
+	VMULPS      factors<>+64(SB), Z2, Z2
+	VSUBPS      Z24, Z26, Z26
+	VMULPS      factors<>+64(SB), Z26, Z9
+	VADDPS      Z9, Z2, Z5
+	VMULPS      factors<>+128(SB), Z5, Z5
+	VMOVUPS     Z5, 107328(R9)
+	VSUBPS      Z2, Z9, Z9
+	VMOVUPS     Z9, 115584(R9)
+	VMULPS      factors<>+192(SB), Z14, Z14
+	VFMADD231PS factors<>+64(SB), Z20, Z14
+	VMULPS      factors<>+256(SB), Z26, Z26
+	VADDPS      Z26, Z14, Z8
+	VMOVUPS     Z8, 123840(R9)
+	VSUBPS      Z26, Z14, Z14
+	VMOVUPS     Z14, 132096(R9)
+	VMULPS      factors<>+192(SB), Z0, Z0
+	VFMADD231PS factors<>+64(SB), Z11, Z0
+	VMULPS      factors<>+256(SB), Z13, Z13
+	VADDPS      Z13, Z0, Z4
+	VMULPS      factors<>+0(SB), Z4, Z10
+	VMOVUPS     Z10, 148608(R9)
+	VMULPS      factors<>+64(SB), Z17, Z7
+	VFMADD132PS factors<>+192(SB), Z7, Z3
+	VMULPS      factors<>+256(SB), Z19, Z19
+	VADDPS      Z19, Z3, Z1
+	VMOVUPS     Z1, 189888(R9)
+	VADDPS      Z1, Z4, Z16
+	VMULPS      factors<>+64(SB), Z16, Z16
+	VMULPS      factors<>+64(SB), Z23, Z29
+	VFMADD132PS factors<>+192(SB), Z29, Z6
+	VMULPS      factors<>+256(SB), Z25, Z25
+	VADDPS      Z25, Z6, Z28
+	VMULPS      factors<>+64(SB), Z28, Z22
+	VADDPS      Z22, Z16, Z30
+	VMULPS      factors<>+128(SB), Z30, Z30
+	VMOVUPS     Z30, 156864(R9)
+	VSUBPS      Z16, Z22, Z22
+	VMOVUPS     Z22, 165120(R9)
+	VMULPS      factors<>+192(SB), Z4, Z4
+	VFMADD231PS factors<>+64(SB), Z1, Z4
+	VMULPS      factors<>+256(SB), Z28, Z28
+	VADDPS      Z28, Z4, Z15
+	VMOVUPS     Z15, 173376(R9)
+	VSUBPS      Z28, Z4, Z4
+	VMOVUPS     Z4, 181632(R9)
+	VSUBPS      Z13, Z0, Z0
+	VMULPS      factors<>+0(SB), Z0, Z27
+	VMOVUPS     Z27, 198144(R9)
+	VSUBPS      Z19, Z3, Z3
+	VMOVUPS     Z3, 239424(R9)
+	VADDPS      Z3, Z0, Z21
+	VMULPS      factors<>+64(SB), Z21, Z21
+	VSUBPS      Z25, Z6, Z6
+	VMULPS      factors<>+64(SB), Z6, Z12
+	VADDPS      Z12, Z21, Z31
+	VMULPS      factors<>+128(SB), Z31, Z31
+	VMOVUPS     Z31, 206400(R9)
+	VSUBPS      Z21, Z12, Z12
+	VMOVUPS     Z12, 214656(R9)
+	VMULPS      factors<>+192(SB), Z0, Z0
+	VFMADD231PS factors<>+64(SB), Z3, Z0
+	VMULPS      factors<>+256(SB), Z6, Z6
+	VADDPS      Z6, Z0, Z18
+	VMOVUPS     Z18, 222912(R9)
+	VSUBPS      Z6, Z0, Z0
+	VMOVUPS     Z0, 231168(R9)
+	VMULPS      factors<>+0(SB), Z11, Z24
+	VMOVUPS     Z24, 247680(R9)
+	VADDPS      Z17, Z11, Z17
+	VMULPS      factors<>+64(SB), Z17, Z17
+	VADDPS      Z17, Z29, Z5
+	VMULPS      factors<>+128(SB), Z5, Z5
+	VMOVUPS     Z5, 255936(R9)
+	VSUBPS      Z17, Z29, Z29
+	VMOVUPS     Z29, 264192(R9)
+	VFMADD231PS factors<>+192(SB), Z11, Z7
+	VMULPS      factors<>+256(SB), Z23, Z23
+	VADDPS      Z23, Z7, Z2
+	VMOVUPS     Z2, 272448(R9)
+	VSUBPS      Z23, Z7, Z7
+	VMOVUPS     Z7, 280704(R9)
+	VMOVUPS     66048(R8), Z0
+	VMOVUPS     Z0, 288960(R9)
+	ADDQ        $0x00000040, R8
+	ADDQ        $0x00000040, R9
+	SUBQ        $0x00000010, CX
+	JNZ         loop
+	VZEROUPPER
+	RET
+
+// func avx512WinogradGrad(p *float32, dw *float32, tmp *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·avx512WinogradGrad(SB), NOSPLIT, $0-32
+	MOVQ p+0(FP), R8
+	MOVQ dw+8(FP), R9
+	MOVQ tmp+16(FP), R10
+	MOVQ n+24(FP), CX
+
+loop:
+	VMOVUPS      (R8), Z0
+	VMULPS       factors<>+0(SB), Z0, Z0
+	VMOVUPS      24768(R8), Z1
+	VMOVUPS      33024(R8), Z2
+	VADDPS       Z2, Z1, Z3
+	VFMADD231PS  factors<>+192(SB), Z3, Z0
+	VMOVUPS      8256(R8), Z4
+	VMOVUPS      16512(R8), Z5
+	VADDPS       Z5, Z4, Z6
+	VMULPS       factors<>+64(SB), Z6, Z6
+	VSUBPS       Z6, Z0, Z0
+	VMULPS       factors<>+0(SB), Z0, Z0
+	VMOVUPS      198144(R8), Z7
+	VMULPS       factors<>+0(SB), Z7, Z7
+	VMOVUPS      222912(R8), Z8
+	VMOVUPS      231168(R8), Z9
+	VADDPS       Z9, Z8, Z10
+	VFMADD231PS  factors<>+192(SB), Z10, Z7
+	VMOVUPS      206400(R8), Z11
+	VMOVUPS      214656(R8), Z12
+	VADDPS       Z12, Z11, Z13
+	VMULPS       factors<>+64(SB), Z13, Z13
+	VSUBPS       Z13, Z7, Z7
+	VMOVUPS      148608(R8), Z14
+	VMULPS       factors<>+0(SB), Z14, Z14
+	VMOVUPS      173376(R8), Z15
+	VMOVUPS      181632(R8), Z16
+	VADDPS       Z16, Z15, Z17
+	VFMADD231PS  factors<>+192(SB), Z17, Z14
+	VMOVUPS      156864(R8), Z18
+	VMOVUPS      165120(R8), Z19
+	VADDPS       Z19, Z18, Z20
+	VMULPS       factors<>+64(SB), Z20, Z20
+	VSUBPS       Z20, Z14, Z14
+	VADDPS       Z14, Z7, Z21
+	VFMADD231PS  factors<>+192(SB), Z21, Z0
+	VMOVUPS      57792(R8), Z22
+	VMOVUPS      66048(R8), Z23
+	VADDPS       Z23, Z22, Z24
+	VMULPS       factors<>+64(SB), Z24, Z24
+	VMOVUPS      49536(R8), Z25
+	VMULPS       factors<>+0(SB), Z25, Z25
+	VMOVUPS      74304(R8), Z26
+	VMOVUPS      82560(R8), Z27
+	VADDPS       Z27, Z26, Z28
+	VFMADD231PS  factors<>+192(SB), Z28, Z25
+	VSUBPS       Z25, Z24, Z25
+	VMOVUPS      99072(R8), Z29
+	VMULPS       factors<>+0(SB), Z29, Z29
+	VMOVUPS      123840(R8), Z30
+	VMOVUPS      132096(R8), Z31
+	VMOVUPS      Z21, (R10)
+	VADDPS       Z31, Z30, Z21
+	VFMADD231PS  factors<>+192(SB), Z21, Z29
+	VMOVUPS      Z7, 64(R10)
+	VMOVUPS      107328(R8), Z7
+	VMOVUPS      Z14, 128(R10)
+	VMOVUPS      115584(R8), Z14
+	VMOVUPS      Z21, 192(R10)
+	VADDPS       Z14, Z7, Z21
+	VMULPS       factors<>+64(SB), Z21, Z21
+	VSUBPS       Z21, Z29, Z29
+	VMOVUPS      Z21, 256(R10)
+	VSUBPS       Z29, Z25, Z21
+	VMULPS       factors<>+64(SB), Z21, Z21
+	VADDPS       Z21, Z0, Z0
+	VMOVUPS      Z0, (R9)
+	VSUBPS       Z2, Z1, Z1
+	VMULPS       factors<>+256(SB), Z1, Z1
+	VSUBPS       Z4, Z5, Z5
+	VFMADD231PS  factors<>+64(SB), Z5, Z1
+	VMULPS       factors<>+0(SB), Z1, Z1
+	VSUBPS       Z9, Z8, Z8
+	VMULPS       factors<>+256(SB), Z8, Z8
+	VSUBPS       Z11, Z12, Z12
+	VFMADD231PS  factors<>+64(SB), Z12, Z8
+	VSUBPS       Z16, Z15, Z15
+	VMULPS       factors<>+256(SB), Z15, Z15
+	VSUBPS       Z18, Z19, Z19
+	VFMADD231PS  factors<>+64(SB), Z19, Z15
+	VADDPS       Z15, Z8, Z0
+	VFMADD231PS  factors<>+192(SB), Z0, Z1
+	VSUBPS       Z26, Z27, Z27
+	VMULPS       factors<>+256(SB), Z27, Z27
+	VSUBPS       Z23, Z22, Z22
+	VFMADD231PS  factors<>+64(SB), Z22, Z27
+	VSUBPS       Z31, Z30, Z30
+	VMULPS       factors<>+256(SB), Z30, Z30
+	VSUBPS       Z7, Z14, Z14
+	VFMADD231PS  factors<>+64(SB), Z14, Z30
+	VSUBPS       Z30, Z27, Z2
+	VMULPS       factors<>+64(SB), Z2, Z2
+	VADDPS       Z2, Z1, Z1
+	VMOVUPS      Z1, 8256(R9)
+	VMOVUPS      41280(R8), Z4
+	VFMADD231PS  factors<>+64(SB), Z3, Z4
+	VSUBPS       Z6, Z4, Z4
+	VMULPS       factors<>+0(SB), Z4, Z4
+	VMOVUPS      239424(R8), Z5
+	VFMADD231PS  factors<>+64(SB), Z10, Z5
+	VSUBPS       Z13, Z5, Z5
+	VMOVUPS      189888(R8), Z9
+	VFMADD231PS  factors<>+64(SB), Z17, Z9
+	VSUBPS       Z20, Z9, Z9
+	VADDPS       Z9, Z5, Z11
+	VFMADD231PS  factors<>+192(SB), Z11, Z4
+	VFNMADD231PS factors<>+64(SB), Z28, Z24
+	VSUBPS       90816(R8), Z24, Z24
+	VMOVUPS      140352(R8), Z12
+	VMOVUPS      192(R10), Z16
+	VFMADD231PS  factors<>+64(SB), Z16, Z12
+	VSUBPS       256(R10), Z12, Z12
+	VSUBPS       Z12, Z24, Z18
+	VMULPS       factors<>+64(SB), Z18, Z18
+	VADDPS       Z18, Z4, Z4
+	VMOVUPS      Z4, 16512(R9)
+	VMOVUPS      128(R10), Z19
+	VSUBPS       64(R10), Z19, Z19
+	VMULPS       factors<>+256(SB), Z19, Z19
+	VADDPS       Z25, Z29, Z29
+	VFMADD231PS  factors<>+64(SB), Z29, Z19
+	VMOVUPS      Z19, 24768(R9)
+	VSUBPS       Z8, Z15, Z15
+	VMULPS       factors<>+256(SB), Z15, Z15
+	VADDPS       Z27, Z30, Z30
+	VFMADD231PS  factors<>+64(SB), Z30, Z15
+	VMOVUPS      Z15, 33024(R9)
+	VSUBPS       Z5, Z9, Z9
+	VMULPS       factors<>+256(SB), Z9, Z9
+	VADDPS       Z24, Z12, Z12
+	VFMADD231PS  factors<>+64(SB), Z12, Z9
+	VMOVUPS      Z9, 41280(R9)
+	VMOVUPS      247680(R8), Z26
+	VMULPS       factors<>+0(SB), Z26, Z26
+	VMOVUPS      272448(R8), Z23
+	VMOVUPS      280704(R8), Z22
+	VADDPS       Z22, Z23, Z31
+	VFMADD231PS  factors<>+192(SB), Z31, Z26
+	VMOVUPS      255936(R8), Z7
+	VMOVUPS      264192(R8), Z14
+	VADDPS       Z14, Z7, Z1
+	VMULPS       factors<>+64(SB), Z1, Z1
+	VSUBPS       Z1, Z26, Z26
+	VMOVUPS      (R10), Z3
+	VFMADD231PS  factors<>+64(SB), Z3, Z26
+	VADDPS       Z21, Z26, Z26
+	VMOVUPS      Z26, 49536(R9)
+	VSUBPS       Z22, Z23, Z23
+	VMULPS       factors<>+256(SB), Z23, Z23
+	VSUBPS       Z7, Z14, Z14
+	VADDPS       Z0, Z14, Z14
+	VFMADD231PS  factors<>+64(SB), Z14, Z23
+	VADDPS       Z2, Z23, Z23
+	VMOVUPS      Z23, 57792(R9)
+	VMOVUPS      288960(R8), Z6
+	VSUBPS       Z1, Z6, Z6
+	VADDPS       Z11, Z31, Z31
+	VFMADD231PS  factors<>+64(SB), Z31, Z6
+	VADDPS       Z18, Z6, Z6
+	VMOVUPS      Z6, 66048(R9)
+	ADDQ         $0x00000040, R8
+	ADDQ         $0x00000040, R9
+	SUBQ         $0x00000010, CX
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func avx512WinogradSpread(src *float32, dst *float32, tmp *float32, row int, pos int, n int)
+// Requires: AVX, AVX512F
+TEXT ·avx512WinogradSpread(SB), NOSPLIT, $0-48
+	MOVQ src+0(FP), R8
+	MOVQ dst+8(FP), R9
+	MOVQ tmp+16(FP), R10
+	MOVQ n+40(FP), CX
+	MOVQ row+24(FP), SI
+	MOVQ pos+32(FP), DX
+
+loop:
+	MOVQ R8, AX
+	LEAQ (R10), BX
+	MOVQ $0x00000010, R12
+
+gather:
+	VMOVUPS     (AX), Z0
+	VMOVUPS     Z0, (BX)
+	ADDQ        SI, AX
+	ADDQ        $0x00000040, BX
+	DECQ        R12
+	JNZ         gather
+	VMOVUPS     (R10), Z0
+	VMOVUPS     128(R10), Z1
+	VADDPS      Z1, Z0, Z2
+	VMOVUPS     64(R10), Z3
+	VMOVUPS     192(R10), Z4
+	VADDPS      Z4, Z3, Z5
+	VADDPS      Z5, Z2, Z6
+	VMOVUPS     Z6, 1088(R10)
+	VSUBPS      Z5, Z2, Z2
+	VMOVUPS     Z2, 1152(R10)
+	VMOVAPS     Z0, Z7
+	VFMADD231PS factors<>+320(SB), Z1, Z7
+	VMOVAPS     Z3, Z8
+	VFMADD231PS factors<>+320(SB), Z4, Z8
+	VMULPS      factors<>+384(SB), Z8, Z8
+	VADDPS      Z8, Z7, Z9
+	VMOVUPS     Z9, 1216(R10)
+	VSUBPS      Z8, Z7, Z7
+	VMOVUPS     Z7, 1280(R10)
+	VMOVUPS     512(R10), Z10
+	VADDPS      Z10, Z0, Z11
+	VMOVUPS     256(R10), Z12
+	VMOVUPS     768(R10), Z13
+	VADDPS      Z13, Z12, Z14
+	VADDPS      Z14, Z11, Z15
+	VMOVUPS     Z15, 1408(R10)
+	VMOVUPS     640(R10), Z16
+	VADDPS      Z16, Z1, Z17
+	VMOVUPS     384(R10), Z18
+	VMOVUPS     896(R10), Z19
+	VADDPS      Z19, Z18, Z20
+	VADDPS      Z20, Z17, Z21
+	VADDPS      Z21, Z15, Z22
+	VMOVUPS     576(R10), Z23
+	VADDPS      Z23, Z3, Z24
+	VMOVUPS     320(R10), Z25
+	VMOVUPS     832(R10), Z26
+	VADDPS      Z26, Z25, Z27
+	VADDPS      Z27, Z24, Z28
+	VMOVUPS     704(R10), Z29
+	VADDPS      Z29, Z4, Z30
+	VMOVUPS     448(R10), Z31
+	VMOVUPS     960(R10), Z6
+	VADDPS      Z6, Z31, Z5
+	VADDPS      Z5, Z30, Z2
+	VMOVUPS     Z2, 1728(R10)
+	VADDPS      Z2, Z28, Z9
+	VADDPS      Z9, Z22, Z8
+	VMOVUPS     Z8, 1472(R10)
+	VSUBPS      Z9, Z22, Z22
+	VMOVUPS     Z22, 1536(R10)
+	VFMADD231PS factors<>+320(SB), Z21, Z15
+	VFMADD231PS factors<>+320(SB), Z2, Z28
+	VMULPS      factors<>+384(SB), Z28, Z28
+	VADDPS      Z28, Z15, Z7
+	VMOVUPS     Z7, 1600(R10)
+	VSUBPS      Z28, Z15, Z15
+	VMOVUPS     Z15, 1664(R10)
+	VSUBPS      Z14, Z11, Z11
+	VMOVUPS     Z11, 1792(R10)
+	VSUBPS      Z20, Z17, Z17
+	VADDPS      Z17, Z11, Z8
+	VSUBPS      Z27, Z24, Z24
+	VSUBPS      Z5, Z30, Z30
+	VMOVUPS     Z30, 2112(R10)
+	VADDPS      Z30, Z24, Z9
+	VADDPS      Z9, Z8, Z22
+	VMOVUPS     Z22, 1856(R10)
+	VSUBPS      Z9, Z8, Z8
+	VMOVUPS     Z8, 1920(R10)
+	VFMADD231PS factors<>+320(SB), Z17, Z11
+	VFMADD231PS factors<>+320(SB), Z30, Z24
+	VMULPS      factors<>+384(SB), Z24, Z24
+	VADDPS      Z24, Z11, Z21
+	VMOVUPS     Z21, 1984(R10)
+	VSUBPS      Z24, Z11, Z11
+	VMOVUPS     Z11, 2048(R10)
+	VFMADD231PS factors<>+320(SB), Z10, Z0
+	VFMADD231PS factors<>+320(SB), Z13, Z12
+	VMULPS      factors<>+384(SB), Z12, Z12
+	VADDPS      Z12, Z0, Z2
+	VMOVUPS     Z2, 2176(R10)
+	VFMADD231PS factors<>+320(SB), Z16, Z1
+	VMULPS      factors<>+320(SB), Z19, Z7
+	VADDPS      Z7, Z18, Z18
+	VMULPS      factors<>+384(SB), Z18, Z18
+	VADDPS      Z18, Z1, Z28
+	VADDPS      Z28, Z2, Z15
+	VFMADD231PS factors<>+320(SB), Z23, Z3
+	VFMADD231PS factors<>+320(SB), Z26, Z25
+	VMULPS      factors<>+384(SB), Z25, Z25
+	VADDPS      Z25, Z3, Z14
+	VFMADD231PS factors<>+320(SB), Z29, Z4
+	VMULPS      factors<>+320(SB), Z6, Z20
+	VADDPS      Z20, Z31, Z31
+	VMULPS      factors<>+384(SB), Z31, Z31
+	VADDPS      Z31, Z4, Z27
+	VMOVUPS     Z27, 2496(R10)
+	VADDPS      Z27, Z14, Z5
+	VADDPS      Z5, Z15, Z22
+	VMOVUPS     Z22, 2240(R10)
+	VSUBPS      Z5, Z15, Z15
+	VMOVUPS     Z15, 2304(R10)
+	VFMADD231PS factors<>+320(SB), Z28, Z2
+	VFMADD231PS factors<>+320(SB), Z27, Z14
+	VMULPS      factors<>+384(SB), Z14, Z14
+	VADDPS      Z14, Z2, Z9
+	VMOVUPS     Z9, 2368(R10)
+	VSUBPS      Z14, Z2, Z2
+	VMOVUPS     Z2, 2432(R10)
+	VSUBPS      Z12, Z0, Z0
+	VMOVUPS     Z0, 2560(R10)
+	VSUBPS      Z18, Z1, Z1
+	VADDPS      Z1, Z0, Z8
+	VSUBPS      Z25, Z3, Z3
+	VSUBPS      Z31, Z4, Z4
+	VMOVUPS     Z4, 2880(R10)
+	VADDPS      Z4, Z3, Z17
+	VADDPS      Z17, Z8, Z30
+	VMOVUPS     Z30, 2624(R10)
+	VSUBPS      Z17, Z8, Z8
+	VMOVUPS     Z8, 2688(R10)
+	VFMADD231PS factors<>+320(SB), Z1, Z0
+	VFMADD231PS factors<>+320(SB), Z4, Z3
+	VMULPS      factors<>+384(SB), Z3, Z3
+	VADDPS      Z3, Z0, Z21
+	VMOVUPS     Z21, 2752(R10)
+	VSUBPS      Z3, Z0, Z0
+	VMOVUPS     Z0, 2816(R10)
+	VADDPS      Z19, Z13, Z19
+	VADDPS      Z6, Z26, Z6
+	VADDPS      Z6, Z19, Z24
+	VMOVUPS     Z24, 3008(R10)
+	VSUBPS      Z6, Z19, Z19
+	VMOVUPS     Z19, 3072(R10)
+	VADDPS      Z7, Z13, Z13
+	VADDPS      Z20, Z26, Z26
+	VMULPS      factors<>+384(SB), Z26, Z26
+	VADDPS      Z26, Z13, Z11
+	VMOVUPS     Z11, 3136(R10)
+	VSUBPS      Z26, Z13, Z13
+	VMOVUPS     Z13, 3200(R10)
+	VMOVUPS     (R10), Z0
+	VMOVUPS     Z0, 1024(R10)
+	VMOVUPS     192(R10), Z0
+	VMOVUPS     Z0, 1344(R10)
+	VMOVUPS     768(R10), Z0
+	VMOVUPS     Z0, 2944(R10)
+	VMOVUPS     960(R10), Z0
+	VMOVUPS     Z0, 3264(R10)
+	MOVQ        R9, AX
+	LEAQ        1024(R10), BX
+	MOVQ        $0x00000024, R12
+
+scatter:
+	VMOVUPS (BX), Z0
+	VMOVUPS Z0, (AX)
+	ADDQ    DX, AX
+	ADDQ    $0x00000040, BX
+	DECQ    R12
+	JNZ     scatter
+	ADDQ    $0x00000040, R8
+	ADDQ    $0x00000040, R9
+	SUBQ    $0x00000010, CX
+	JNZ     loop
+	VZEROUPPER
+	RET
+
+DATA factors<>+0(SB)/4, $0x3e800000
+DATA factors<>+4(SB)/4, $0x3e800000
+DATA factors<>+8(SB)/4, $0x3e800000
+DATA factors<>+12(SB)/4, $0x3e800000
+DATA factors<>+16(SB)/4, $0x3e800000
+DATA factors<>+20(SB)/4, $0x3e800000
+DATA factors<>+24(SB)/4, $0x3e800000
+DATA factors<>+28(SB)/4, $0x3e800000
+DATA factors<>+32(SB)/4, $0x3e800000
+DATA factors<>+36(SB)/4, $0x3e800000
+DATA factors<>+40(SB)/4, $0x3e800000
+DATA factors<>+44(SB)/4, $0x3e800000
+DATA factors<>+48(SB)/4, $0x3e800000
+DATA factors<>+52(SB)/4, $0x3e800000
+DATA factors<>+56(SB)/4, $0x3e800000
+DATA factors<>+60(SB)/4, $0x3e800000
+DATA factors<>+64(SB)/4, $0x3e2aaaab
+DATA factors<>+68(SB)/4, $0x3e2aaaab
+DATA factors<>+72(SB)/4, $0x3e2aaaab
+DATA factors<>+76(SB)/4, $0x3e2aaaab
+DATA factors<>+80(SB)/4, $0x3e2aaaab
+DATA factors<>+84(SB)/4, $0x3e2aaaab
+DATA factors<>+88(SB)/4, $0x3e2aaaab
+DATA factors<>+92(SB)/4, $0x3e2aaaab
+DATA factors<>+96(SB)/4, $0x3e2aaaab
+DATA factors<>+100(SB)/4, $0x3e2aaaab
+DATA factors<>+104(SB)/4, $0x3e2aaaab
+DATA factors<>+108(SB)/4, $0x3e2aaaab
+DATA factors<>+112(SB)/4, $0x3e2aaaab
+DATA factors<>+116(SB)/4, $0x3e2aaaab
+DATA factors<>+120(SB)/4, $0x3e2aaaab
+DATA factors<>+124(SB)/4, $0x3e2aaaab
+DATA factors<>+128(SB)/4, $0xbf800000
+DATA factors<>+132(SB)/4, $0xbf800000
+DATA factors<>+136(SB)/4, $0xbf800000
+DATA factors<>+140(SB)/4, $0xbf800000
+DATA factors<>+144(SB)/4, $0xbf800000
+DATA factors<>+148(SB)/4, $0xbf800000
+DATA factors<>+152(SB)/4, $0xbf800000
+DATA factors<>+156(SB)/4, $0xbf800000
+DATA factors<>+160(SB)/4, $0xbf800000
+DATA factors<>+164(SB)/4, $0xbf800000
+DATA factors<>+168(SB)/4, $0xbf800000
+DATA factors<>+172(SB)/4, $0xbf800000
+DATA factors<>+176(SB)/4, $0xbf800000
+DATA factors<>+180(SB)/4, $0xbf800000
+DATA factors<>+184(SB)/4, $0xbf800000
+DATA factors<>+188(SB)/4, $0xbf800000
+DATA factors<>+192(SB)/4, $0x3d2aaaab
+DATA factors<>+196(SB)/4, $0x3d2aaaab
+DATA factors<>+200(SB)/4, $0x3d2aaaab
+DATA factors<>+204(SB)/4, $0x3d2aaaab
+DATA factors<>+208(SB)/4, $0x3d2aaaab
+DATA factors<>+212(SB)/4, $0x3d2aaaab
+DATA factors<>+216(SB)/4, $0x3d2aaaab
+DATA factors<>+220(SB)/4, $0x3d2aaaab
+DATA factors<>+224(SB)/4, $0x3d2aaaab
+DATA factors<>+228(SB)/4, $0x3d2aaaab
+DATA factors<>+232(SB)/4, $0x3d2aaaab
+DATA factors<>+236(SB)/4, $0x3d2aaaab
+DATA factors<>+240(SB)/4, $0x3d2aaaab
+DATA factors<>+244(SB)/4, $0x3d2aaaab
+DATA factors<>+248(SB)/4, $0x3d2aaaab
+DATA factors<>+252(SB)/4, $0x3d2aaaab
+DATA factors<>+256(SB)/4, $0x3daaaaab
+DATA factors<>+260(SB)/4, $0x3daaaaab
+DATA factors<>+264(SB)/4, $0x3daaaaab
+DATA factors<>+268(SB)/4, $0x3daaaaab
+DATA factors<>+272(SB)/4, $0x3daaaaab
+DATA factors<>+276(SB)/4, $0x3daaaaab
+DATA factors<>+280(SB)/4, $0x3daaaaab
+DATA factors<>+284(SB)/4, $0x3daaaaab
+DATA factors<>+288(SB)/4, $0x3daaaaab
+DATA factors<>+292(SB)/4, $0x3daaaaab
+DATA factors<>+296(SB)/4, $0x3daaaaab
+DATA factors<>+300(SB)/4, $0x3daaaaab
+DATA factors<>+304(SB)/4, $0x3daaaaab
+DATA factors<>+308(SB)/4, $0x3daaaaab
+DATA factors<>+312(SB)/4, $0x3daaaaab
+DATA factors<>+316(SB)/4, $0x3daaaaab
+DATA factors<>+320(SB)/4, $0x40800000
+DATA factors<>+324(SB)/4, $0x40800000
+DATA factors<>+328(SB)/4, $0x40800000
+DATA factors<>+332(SB)/4, $0x40800000
+DATA factors<>+336(SB)/4, $0x40800000
+DATA factors<>+340(SB)/4, $0x40800000
+DATA factors<>+344(SB)/4, $0x40800000
+DATA factors<>+348(SB)/4, $0x40800000
+DATA factors<>+352(SB)/4, $0x40800000
+DATA factors<>+356(SB)/4, $0x40800000
+DATA factors<>+360(SB)/4, $0x40800000
+DATA factors<>+364(SB)/4, $0x40800000
+DATA factors<>+368(SB)/4, $0x40800000
+DATA factors<>+372(SB)/4, $0x40800000
+DATA factors<>+376(SB)/4, $0x40800000
+DATA factors<>+380(SB)/4, $0x40800000
+DATA factors<>+384(SB)/4, $0x40000000
+DATA factors<>+388(SB)/4, $0x40000000
+DATA factors<>+392(SB)/4, $0x40000000
+DATA factors<>+396(SB)/4, $0x40000000
+DATA factors<>+400(SB)/4, $0x40000000
+DATA factors<>+404(SB)/4, $0x40000000
+DATA factors<>+408(SB)/4, $0x40000000
+DATA factors<>+412(SB)/4, $0x40000000
+DATA factors<>+416(SB)/4, $0x40000000
+DATA factors<>+420(SB)/4, $0x40000000
+DATA factors<>+424(SB)/4, $0x40000000
+DATA factors<>+428(SB)/4, $0x40000000
+DATA factors<>+432(SB)/4, $0x40000000
+DATA factors<>+436(SB)/4, $0x40000000
+DATA factors<>+440(SB)/4, $0x40000000
+DATA factors<>+444(SB)/4, $0x40000000
+GLOBL factors<>(SB), RODATA|NOPTR, $448
