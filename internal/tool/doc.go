@@ -6,12 +6,12 @@
 // that hold its pipes open, or die half-way through a file. Run therefore
 // starts each program
 //
-//   - without a shell, with exactly the arguments and environment given;
+//   - with exactly the arguments and environment given;
 //   - in a process group of its own, so that ending it ends its children;
 //   - with limits on time, on what it prints and, where the system can, on the
 //     size of the files it writes and the memory it takes;
-//   - bound to this process: on Linux it is killed when this process dies,
-//     however it dies.
+//   - bound to this process, however it dies: on Linux the kernel kills the
+//     program, and a sentinel, a second process of ours, kills its group.
 //
 // Ending a program is always the same: TERM to the whole group, a grace period,
 // then KILL to the whole group. When the program itself has ended, whatever is

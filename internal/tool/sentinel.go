@@ -64,22 +64,32 @@ func Sentinel(stdin io.Reader) int {
 // tellSentinel says that the group id has begun ('+') or ended ('-'). Without a
 // sentinel, or with a dead one, the kernel's signal is all there is.
 func tellSentinel(what byte, id int) {
-	sentinel.Lock()
-	defer sentinel.Unlock()
-	if !sentinel.wanted {
+	if !wakeSentinel() {
 		return
 	}
-	if sentinel.pipe == nil {
-		pipe, err := startSentinel()
-		if err != nil {
-			sentinel.wanted = false
-			return
-		}
-		sentinel.pipe = pipe
-	}
+	sentinel.Lock()
+	defer sentinel.Unlock()
 	if _, err := fmt.Fprintf(sentinel.pipe, "%c%d\n", what, id); err != nil {
 		sentinel.wanted = false
 	}
+}
+
+// wakeSentinel starts the sentinel if it is wanted and not there yet, and
+// reports whether there is one. What it is told from then on reaches it even if
+// we die at once.
+func wakeSentinel() bool {
+	sentinel.Lock()
+	defer sentinel.Unlock()
+	if !sentinel.wanted || sentinel.pipe != nil {
+		return sentinel.wanted
+	}
+	pipe, err := startSentinel()
+	if err != nil {
+		sentinel.wanted = false
+		return false
+	}
+	sentinel.pipe = pipe
+	return true
 }
 
 func startSentinel() (io.WriteCloser, error) {

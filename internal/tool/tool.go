@@ -39,6 +39,9 @@ type Cmd struct {
 	Timeout time.Duration
 	// Grace is the time between TERM and KILL. 0: 1 s.
 	Grace time.Duration
+	// Family says that the program may start others, which must not outlive us
+	// either, however we die: it begins only when the sentinel knows its group.
+	Family bool
 	// MaxOutputBytes limits stdout and stderr, each. 0: 64 MiB.
 	MaxOutputBytes int64
 	// MaxFileBytes limits each file the program writes, and MaxMemoryBytes its
@@ -82,10 +85,9 @@ func Run(ctx context.Context, c Cmd) (Result, error) {
 	defer runtime.UnlockOSThread()
 
 	p := newProcess(c)
-	if err := p.cmd.Start(); err != nil {
+	if err := p.start(); err != nil {
 		return Result{}, fmt.Errorf("start %s: %w", name, err)
 	}
-	tellSentinel('+', p.cmd.Process.Pid)
 	limitProcess(p.cmd.Process.Pid, c.MaxFileBytes, c.MaxMemoryBytes)
 	stopped := make(chan struct{})
 	ended := make(chan struct{})
@@ -99,6 +101,41 @@ func Run(ctx context.Context, c Cmd) (Result, error) {
 	})
 	tellSentinel('-', p.cmd.Process.Pid)
 	return p.result(ctx, name, err)
+}
+
+// gate is a shell's program that waits for a line on descriptor 3 and then
+// becomes the program it was given. If the pipe closes instead, we have died.
+// What shells add to the environment is taken out again.
+const gate = `read -r go <&3 || exit 125; unset go PWD OLDPWD SHLVL; exec "$0" "$@" 3<&-`
+
+// start starts the process and makes it known to the sentinel.
+func (p *process) start() error {
+	if !p.c.Family || !wakeSentinel() {
+		if err := p.cmd.Start(); err != nil {
+			return err
+		}
+		tellSentinel('+', p.cmd.Process.Pid)
+		return nil
+	}
+	path, err := exec.LookPath(p.c.Path) // so that what is not there is our error and not the shell's
+	if err != nil {
+		return err
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	p.cmd.Path, p.cmd.Args = "/bin/sh", append([]string{"sh", "-c", gate, path}, p.c.Args...)
+	p.cmd.ExtraFiles = []*os.File{r}
+	if err := errors.Join(p.cmd.Start(), r.Close()); err != nil {
+		return errors.Join(err, w.Close())
+	}
+	tellSentinel('+', p.cmd.Process.Pid)
+	_, err = w.WriteString("go\n") // EPIPE: it was killed already, which Wait will say
+	if errors.Is(err, syscall.EPIPE) {
+		err = nil
+	}
+	return errors.Join(err, w.Close())
 }
 
 func (c Cmd) name() string { return c.Path[strings.LastIndexByte(c.Path, '/')+1:] }

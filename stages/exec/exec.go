@@ -128,29 +128,9 @@ func keys(m map[string]string) []string {
 	return out
 }
 
-// own reports whether the program is one of the stage's own files.
-func (p Params) own() bool {
-	return p.Command[0] == "{files}" || below("{files}", p.Command[0]) || p.Command[0] == "files" || below("files", p.Command[0])
-}
-
 // Prepare implements stage.Preparer: the program is in the key by its bytes.
-func (p Params) Prepare(context.Context) ([]stage.Tool, error) {
-	if p.own() {
-		return nil, nil // hashed as an input
-	}
-	name := p.Command[0]
-	if strings.Contains(name, "/") && !filepath.IsAbs(name) {
-		return nil, fmt.Errorf("command %q: name a program on PATH, an absolute path, or one of the stage's files as {files}/…", name)
-	}
-	full, err := tool.Path(name)
-	if err != nil {
-		return nil, fmt.Errorf("command %q is not there: %w", name, err)
-	}
-	sum, err := hash(full)
-	if err != nil {
-		return nil, fmt.Errorf("command %q: %w", name, err)
-	}
-	return []stage.Tool{{Name: filepath.Base(name), Version: sum}}, nil
+func (p Params) Prepare(ctx context.Context) ([]stage.Tool, error) {
+	return prepareProgram(ctx, p.Command[0])
 }
 
 // maxPrinted is how much a command may print.
@@ -169,7 +149,7 @@ func run(ctx context.Context, t *stage.Task, p Params) error {
 		return err
 	}
 	cmd := tool.Cmd{
-		Path: args[0], Args: args[1:], Dir: t.Dir, Env: environment(t.Dir, p), Stdout: io.Discard, MaxOutputBytes: maxPrinted, Timeout: timeout,
+		Path: args[0], Args: args[1:], Family: true, Dir: t.Dir, Env: environment(t.Dir, p), Stdout: io.Discard, MaxOutputBytes: maxPrinted, Timeout: timeout,
 	}
 	if err := runInto(ctx, cmd, t.Dir, p.Stdout); err != nil {
 		return err

@@ -2,7 +2,6 @@ package exec
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/hearsight/hearsight/artifacts"
 	"github.com/hearsight/hearsight/stages/stage"
@@ -142,17 +140,4 @@ func files(dir string) (map[string]fs.FileMode, error) {
 		return err
 	})
 	return out, err
-}
-
-func hash(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	h := sha256.New()
-	_, err = io.Copy(h, f)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return "", err
-	}
-	return strings.ToLower(fmt.Sprintf("sha256:%x", h.Sum(nil))), nil
 }
