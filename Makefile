@@ -18,7 +18,7 @@ test-more: setup-test build fuzz readers ; @echo "make test-more: all passed"
 
 lint: ; @scripts/lint.sh
 
-unit: ; $(GO) test ./...
+unit: ; @$(GO) build -o .tools/testsum ./scripts/testsum && $(GO) test -json ./... | .tools/testsum
 
 race: ; @scripts/race.sh
 

@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/hearsight/hearsight/internal/atomicfile"
 )
 
 // Bounds on what is read into memory: far above what a run writes, far below
@@ -57,18 +59,23 @@ func (s *Store) PutManifest(m Manifest) (*Artifact, error) {
 // Artifact returns the artifact whose manifest has the digest d. A damaged or
 // missing manifest is a *DamagedError, and dropped.
 func (s *Store) Artifact(d Digest) (*Artifact, error) {
-	data, err := s.readObject(d, maxManifest)
+	a, _, err := s.artifact(d)
+	return a, err
+}
+
+func (s *Store) artifact(d Digest) (*Artifact, reading, error) {
+	data, r, err := s.readObject(d, maxManifest)
 	if err != nil {
-		return nil, err
+		return nil, r, err
 	}
 	a := &Artifact{Digest: d, store: s}
 	if err := decode(data, &a.Manifest); err != nil {
-		return nil, fmt.Errorf("object %s is not a manifest: %w", d, err)
+		return nil, r, fmt.Errorf("object %s is not a manifest: %w", d, err)
 	}
 	if err := a.Manifest.check(); err != nil {
-		return nil, fmt.Errorf("manifest %s: %w", d, err)
+		return nil, r, fmt.Errorf("manifest %s: %w", d, err)
 	}
-	return a, nil
+	return a, r, nil
 }
 
 // check holds a manifest to its form: it comes from files that others may have
@@ -109,10 +116,12 @@ func (s *Store) Complete(a *Artifact) error {
 // is told to Options.OnDamage and dropped. Whether the parts are there is
 // Complete's business.
 func (s *Store) Action(k ActionKey) (*Action, *Artifact, error) {
+	readNS := s.o.Now().UnixNano()
 	act, info, err := s.readAction(k)
 	if err == nil {
-		a, err := s.Artifact(act.Manifest)
+		a, manifest, err := s.artifact(act.Manifest)
 		if err == nil {
+			s.memo.put(k, a.Digest, reading{atomicfile.StampOf(info), readNS}, manifest, a.Manifest)
 			return act, a, nil
 		}
 		return nil, nil, s.forget(k, info, err)
@@ -124,6 +133,16 @@ func (s *Store) Action(k ActionKey) (*Action, *Artifact, error) {
 		return nil, nil, fmt.Errorf("open action %s: %w", k, err)
 	}
 	return nil, nil, s.forget(k, info, err)
+}
+
+// Result is Action without the record. It opens nothing where both files are
+// as they were when they were last read.
+func (s *Store) Result(k ActionKey) (*Artifact, error) {
+	if a := s.memo.get(k); a != nil {
+		return a, nil
+	}
+	_, a, err := s.Action(k)
+	return a, err
 }
 
 // forget drops an action that leads nowhere.
@@ -202,6 +221,7 @@ func (s *Store) Commit(k ActionKey, description string, m Manifest) (*Artifact, 
 	if err != nil {
 		return nil, fmt.Errorf("commit action %s: %w", k, s.explain(err))
 	}
+	s.memo.committed(k)
 	return a, nil
 }
 
@@ -231,6 +251,7 @@ func (s *Store) Replace(k ActionKey, description string, m Manifest) (*Artifact,
 	if err := s.fs.SyncDir(filepath.Dir(s.actionPath(k))); err != nil {
 		return nil, fmt.Errorf("replace action %s: %w", k, s.explain(err))
 	}
+	s.memo.committed(k)
 	return a, nil
 }
 

@@ -24,6 +24,8 @@
 //	runs/<id>/              the journal and logs of a run
 //	pins                    names of artifacts that are never collected
 //	statcache               which files were verified, and with what stamp
+//	memo                    what actions led to, with the stamps of both files
+//	plans/<name>            specs as they were parsed
 //	locks/<name>            files that locks are held on
 //	tmp/<session>/          files being written, one folder an open store
 //
@@ -46,5 +48,5 @@
 // files lie in a folder that its owner holds locked, so the next store to be
 // opened can tell and remove those whose owner is gone.
 //
-// Losing the statcache, locks/, lineage/ or tmp/ costs time, never a result.
+// Losing the statcache, the memo, plans/, locks/, lineage/ or tmp/ costs time, never a result.
 package artifacts

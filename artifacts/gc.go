@@ -282,8 +282,11 @@ func (c *collector) runs(ctx context.Context) error {
 
 // stats forgets the objects that are gone.
 func (c *collector) stats(ctx context.Context) error {
-	if c.o.DryRun || c.report.Objects == 0 {
+	if c.o.DryRun || c.report.Objects+len(c.report.Actions) == 0 {
 		return nil
+	}
+	if err := c.s.memo.prune(ctx); err != nil {
+		return err
 	}
 	return c.s.cache.prune(ctx, func(r record) bool {
 		_, kept := c.marked[r.key]

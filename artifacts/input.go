@@ -30,7 +30,8 @@ type inputFile struct {
 	path   string
 	digest Digest
 	stamp  atomicfile.Stamp
-	racy   bool // changed so shortly before it was read that its stamp may miss a change since
+	info   os.FileInfo // if it was asked for already, a moment ago
+	racy   bool        // changed so shortly before it was read that its stamp may miss a change since
 }
 
 // maxReads is how often a file that changes while it is read is read again.
@@ -52,13 +53,20 @@ func (s *Store) HashInput(ctx context.Context, path string) (Digest, error) {
 // Input is HashInput that also returns what is needed to tell later whether
 // the input was changed.
 func (s *Store) Input(ctx context.Context, path string) (*Input, error) {
-	abs, err := filepath.Abs(path)
+	abs, err := s.absolute(path)
 	if err != nil {
 		return nil, fmt.Errorf("hash input %s: %w", path, err)
 	}
 	in := &Input{Path: path, store: s.dir}
 	if in.files, in.folder, err = listInput(ctx, abs, s.dir); err != nil {
 		return nil, fmt.Errorf("hash input %s: %w", path, err)
+	}
+	if !in.folder {
+		if err := s.hashFile(ctx, &in.files[0]); err != nil {
+			return nil, fmt.Errorf("hash input %s: %w", path, err)
+		}
+		in.Digest = in.files[0].digest
+		return in, nil
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(runtime.GOMAXPROCS(0))
@@ -72,11 +80,17 @@ func (s *Store) Input(ctx context.Context, path string) (*Input, error) {
 	return in, nil
 }
 
-// digest is the file's digest, or the hash of the folder's list.
-func (in *Input) digest() Digest {
-	if !in.folder {
-		return in.files[0].digest
+// absolute is filepath.Abs, which asks for the working folder each time.
+func (s *Store) absolute(path string) (string, error) {
+	if filepath.IsAbs(path) {
+		return filepath.Clean(path), nil
 	}
+	dir, err := s.cwd()
+	return filepath.Join(dir, path), err
+}
+
+// digest is the hash of the folder's list.
+func (in *Input) digest() Digest {
 	h := sha256.New()
 	io.WriteString(h, "hearsight folder 1\n")
 	for _, f := range in.files {
@@ -88,9 +102,12 @@ func (in *Input) digest() Digest {
 // hashFile fills in the digest of f, from the statcache if it knows it.
 func (s *Store) hashFile(ctx context.Context, f *inputFile) error {
 	key := sha256.Sum256([]byte("input\x00" + f.path))
-	info, err := os.Stat(f.path)
-	if err != nil {
-		return err
+	info := f.info
+	if f.info = nil; info == nil {
+		var err error
+		if info, err = os.Stat(f.path); err != nil {
+			return err
+		}
 	}
 	if r, ok := s.cache.get(key); ok && r.stamp == atomicfile.StampOf(info) {
 		f.digest, f.stamp = r.digest, r.stamp
@@ -216,7 +233,7 @@ func listInput(ctx context.Context, path, store string) ([]inputFile, bool, erro
 		return nil, false, err
 	}
 	if info.Mode().IsRegular() {
-		return []inputFile{{path: path}}, false, nil
+		return []inputFile{{path: path, info: info}}, false, nil
 	}
 	if !info.IsDir() {
 		return nil, false, fmt.Errorf("%s is neither a file nor a folder", path)

@@ -164,7 +164,7 @@ func (s *Store) OpenObject(d Digest) (*os.File, error) {
 // is hashed, and dropped if it is damaged.
 func (s *Store) Has(d Digest, size int64) bool {
 	info, err := os.Stat(s.objectPath(d))
-	return err == nil && info.Size() == size && s.check(d) == nil
+	return err == nil && info.Size() == size && s.checkFile(d, info) == nil
 }
 
 // known reports whether the object was verified and has not been touched since
@@ -184,10 +184,15 @@ func (s *Store) check(d Digest) error {
 	if err != nil {
 		return s.unreadable(d, nil, err)
 	}
+	return s.checkFile(d, info)
+}
+
+// checkFile is check of the object's file as it was found.
+func (s *Store) checkFile(d Digest, info os.FileInfo) error {
 	if s.cache.trusts(d, d, atomicfile.StampOf(info), objectWindow) {
 		return nil
 	}
-	_, err, _ = s.verify.Do(string(d[:]), func() (any, error) { return nil, s.rehash(d) })
+	_, err, _ := s.verify.Do(string(d[:]), func() (any, error) { return nil, s.rehash(d) })
 	return err
 }
 
@@ -231,31 +236,33 @@ func (s *Store) hashObject(ctx context.Context, d Digest) (os.FileInfo, error) {
 	return info, nil
 }
 
-// readObject returns the bytes of a small object, verified.
-func (s *Store) readObject(d Digest, limit int64) ([]byte, error) {
+// readObject returns the bytes of a small object, verified, and how they were read.
+func (s *Store) readObject(d Digest, limit int64) ([]byte, reading, error) {
+	r := reading{readNS: s.o.Now().UnixNano()}
 	f, err := os.Open(s.objectPath(d))
 	if err != nil {
-		return nil, s.unreadable(d, nil, err)
+		return nil, r, s.unreadable(d, nil, err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, s.unreadable(d, nil, err)
+		return nil, r, s.unreadable(d, nil, err)
 	}
+	r.stamp = atomicfile.StampOf(info)
 	if info.Size() > limit {
-		return nil, fmt.Errorf("object %s: %d bytes are too many for a manifest", d, info.Size())
+		return nil, r, fmt.Errorf("object %s: %d bytes are too many for a manifest", d, info.Size())
 	}
 	var b bytes.Buffer
 	b.Grow(int(info.Size()) + bytes.MinRead)
 	if _, err := b.ReadFrom(io.LimitReader(f, limit+1)); err != nil {
-		return nil, s.unreadable(d, info, err)
+		return nil, r, s.unreadable(d, info, err)
 	}
 	if got := Digest(sha256.Sum256(b.Bytes())); got != d {
 		e := s.wrongBytes(d, got)
 		s.dropBad(e, info)
-		return nil, e
+		return nil, r, e
 	}
-	return b.Bytes(), nil
+	return b.Bytes(), r, nil
 }
 
 func (s *Store) wrongBytes(d, got Digest) *DamagedError {

@@ -1,6 +1,7 @@
 package artifacts
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -259,3 +260,44 @@ func (s *Store) Runs() []string {
 	}
 	return out
 }
+
+// plansDir holds specs as they were parsed, under names that say of what.
+const (
+	plansDir = "plans"
+	maxPlans = 8 // of one store: those written last are kept
+)
+
+// Plan returns what SetPlan kept under name, or nil. The caller tells whether
+// it is whole.
+func (s *Store) Plan(name Digest) []byte {
+	data, err := os.ReadFile(s.planPath(name))
+	if err != nil {
+		return nil
+	}
+	return data
+}
+
+// SetPlan keeps data under name, as one of a few such files. It is a cache:
+// what cannot be written is not kept.
+func (s *Store) SetPlan(name Digest, data []byte) {
+	if s.o.ReadOnly || s.mkdir(s.path(plansDir)) != nil {
+		return
+	}
+	entries, err := os.ReadDir(s.path(plansDir))
+	if err != nil || atomicfile.WriteFileFS(s.fs, s.planPath(name), data, 0o644) != nil || len(entries) < maxPlans {
+		return
+	}
+	age := func(e os.DirEntry) int64 {
+		info, err := e.Info()
+		if err != nil {
+			return 0
+		}
+		return info.ModTime().UnixNano()
+	}
+	slices.SortFunc(entries, func(a, b os.DirEntry) int { return cmp.Compare(age(a), age(b)) })
+	for _, e := range entries[:len(entries)-maxPlans+1] {
+		_ = s.fs.Remove(s.path(plansDir, e.Name()))
+	}
+}
+
+func (s *Store) planPath(name Digest) string { return s.path(plansDir, hex.EncodeToString(name[:])) }

@@ -46,10 +46,11 @@ type record struct {
 }
 
 const (
-	recordMagic = "HSC1"
-	recordSize  = 120
-	flushEvery  = 512      // records kept in memory before they are written down
-	statSlack   = 64 << 10 // bytes of replaced records that are not worth writing the file anew
+	recordMagic  = "HSC1"
+	recordSize   = 120
+	flushEvery   = 512         // records kept in memory before they are written down
+	lockPatience = time.Second // longest wait to write a cache down
+	statSlack    = 64 << 10    // bytes of replaced records that are not worth writing the file anew
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -179,7 +180,7 @@ func (c *statcache) flush() {
 	if len(c.pending) == 0 && !c.damaged || c.s.o.ReadOnly {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), lockPatience)
 	defer cancel()
 	l, err := c.s.lock(ctx, "statcache", atomicfile.Exclusive)
 	if err != nil {

@@ -26,8 +26,8 @@ const formatName, formatText = "format", "hearsight store 1\n"
 
 // layout lists all that may lie in a store's folder.
 var (
-	layoutDirs  = []string{"objects", "actions", "partial", "lineage", "runs", "locks", "tmp"}
-	layoutFiles = []string{formatName, "pins", "statcache"}
+	layoutDirs  = []string{"objects", "actions", "partial", "lineage", "runs", "locks", "tmp", plansDir}
+	layoutFiles = []string{formatName, "pins", "statcache", "memo"}
 )
 
 var (
@@ -64,6 +64,9 @@ func (e *DamagedError) Unwrap() error { return e.Err }
 // changed, on the real file system.
 type Options struct {
 	ReadOnly bool
+	// NoCreate makes no store where there is none: the error then wraps
+	// fs.ErrNotExist. ReadOnly makes none either.
+	NoCreate bool
 	FS       FS               // nil is the real one
 	Now      func() time.Time // nil is time.Now; tells fresh files from old ones, and nothing else
 	// OnDamage is told of whatever was found damaged and dropped where the
@@ -78,7 +81,9 @@ type Store struct {
 	o      Options
 	fs     FS
 	cache  *statcache
+	memo   *memo
 	verify singleflight.Group
+	cwd    func() (string, error) // the working folder, asked for once
 
 	mu      sync.Mutex
 	session *session            // nil until the store is first written to
@@ -106,14 +111,14 @@ func Open(dir string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store %s: %w", dir, err)
 	}
-	s := &Store{dir: abs, o: o, fs: o.FS, synced: map[string]struct{}{}}
+	s := &Store{dir: abs, o: o, fs: o.FS, synced: map[string]struct{}{}, cwd: sync.OnceValues(os.Getwd)}
 	if s.fs == nil {
 		s.fs = atomicfile.OS{}
 	}
 	if s.o.Now == nil {
 		s.o.Now = time.Now
 	}
-	s.cache = newStatcache(s)
+	s.cache, s.memo = newStatcache(s), newMemo(s)
 	format, err := os.ReadFile(s.path(formatName))
 	switch {
 	case err == nil && string(format) != formatText:
@@ -123,7 +128,7 @@ func Open(dir string, o Options) (*Store, error) {
 			s.sweepTemps()
 		}
 		return s, nil
-	case !errors.Is(err, fs.ErrNotExist) || o.ReadOnly:
+	case !errors.Is(err, fs.ErrNotExist) || o.ReadOnly || o.NoCreate:
 		return nil, fmt.Errorf("open store %s: %w", dir, err)
 	}
 	if err := s.create(); err != nil {
@@ -171,9 +176,11 @@ func (s *Store) Close() error {
 	wrote := s.session != nil
 	s.mu.Unlock()
 	if wrote {
+		s.memo.readBack()
 		s.confirmFresh()
 	}
 	s.cache.flush()
+	s.memo.flush()
 	s.mu.Lock()
 	s.closed = true
 	s.mu.Unlock()
@@ -354,7 +361,7 @@ func (s *Store) explain(err error) error {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return fmt.Errorf("the disk that holds %s is full: free some space, or run gc: %w", s.dir, err)
 	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%s cannot be written to: use another store, or open it read-only: %w", s.dir, err)
+		return fmt.Errorf("%s cannot be written to: choose another store, or one that you may write to (what only reads works with it as it is): %w", s.dir, err)
 	}
 	return err
 }

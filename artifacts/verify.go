@@ -60,7 +60,7 @@ func (s *Store) Verify(ctx context.Context, o VerifyOptions, report func(Problem
 		defer func() { err = errors.Join(err, use.Unlock()) }()
 	}
 	v := &verifier{s: s, o: o, report: report, good: map[Digest]int64{}}
-	for _, step := range []func(context.Context) error{v.objects, v.actions, v.lineage, v.pins, v.statcache, v.partial} {
+	for _, step := range []func(context.Context) error{v.objects, v.actions, v.lineage, v.pins, v.statcache, v.memo, v.partial} {
 		if err := step(ctx); err != nil {
 			return fmt.Errorf("verify: %w", s.explain(err))
 		}
@@ -270,6 +270,14 @@ func (v *verifier) statcache(ctx context.Context) error {
 	}
 	return v.found(Problem{What: "statcache", Name: "records", Path: v.s.cache.path(), Reason: fmt.Sprintf("damaged: %d of them", damaged)},
 		func() error { return v.s.cache.prune(ctx, func(record) bool { return true }) })
+}
+
+func (v *verifier) memo(ctx context.Context) error {
+	if _, damaged := v.s.memo.read(); !damaged {
+		return nil
+	}
+	return v.found(Problem{What: "memo", Name: "records", Path: v.s.memo.path(), Reason: "damaged: its end cannot be read"},
+		func() error { return v.s.memo.prune(ctx) })
 }
 
 func (v *verifier) partial(ctx context.Context) error {

@@ -41,7 +41,7 @@
 // input turns out to be spoilt, the stage that made it is run again, and then
 // its reader.
 //
-//	e, err := pipeline.New(p, stages.All(), store, pipeline.Options{Events: show})
+//	e, err := pipeline.New(p, stages.All, store, pipeline.Options{Events: show})
 //	plan, err := e.Plan(ctx, pipeline.Selection{Targets: []string{"scores"}})
 //	result, err := e.Run(ctx, plan, local.New(local.Options{CPUs: 2}))
 package pipeline

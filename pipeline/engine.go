@@ -32,6 +32,9 @@ type Options struct {
 	Events func(Event)
 	// Rejects is how rejected items are kept. Zero: as JSON lines.
 	Rejects RejectsFormat
+	// Parsed is what ParseSpec returned, if the spec came from there: its
+	// parameters need not be worked out again.
+	Parsed *Parsed
 	// Clock is what tells the time to the journal and waits between tries.
 	// nil: the real one.
 	Clock Clock
@@ -175,6 +178,15 @@ func New(p *spec.Pipeline, kinds []stage.Kind, store *artifacts.Store, o Options
 		}
 	}
 	return e, nil
+}
+
+// recipe returns what the parameters of the i-th stage in order come to.
+func (e *Engine) recipe(i int) (recipe, error) {
+	if p := e.o.Parsed; p != nil && p.Pipeline == e.p {
+		return p.recipes[e.graph.doc[i]], nil
+	}
+	s := e.graph.stages[i]
+	return newRecipe(e.kinds[s.Kind], s.Params)
 }
 
 func writeRejects(w io.Writer, rows []Reject) (int64, error) {

@@ -12,6 +12,7 @@ import (
 // inputs before their readers and, where that leaves a choice, as in the spec.
 type graph struct {
 	stages []*spec.Stage // in order
+	doc    []int         // where each one stands in the spec
 	index  map[string]int
 	deps   [][]int // stages each one reads, ascending, each once
 	users  [][]int // stages that read each one, ascending
@@ -53,7 +54,7 @@ func newGraph(p *spec.Pipeline) (*graph, error) {
 	for at, i := range order {
 		place[i] = at
 	}
-	g := &graph{stages: make([]*spec.Stage, n), index: make(map[string]int, n), deps: make([][]int, n), users: make([][]int, n)}
+	g := &graph{stages: make([]*spec.Stage, n), doc: order, index: make(map[string]int, n), deps: make([][]int, n), users: make([][]int, n)}
 	for i := range p.Stages {
 		at := place[i]
 		g.stages[at] = &p.Stages[i]

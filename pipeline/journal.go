@@ -2,6 +2,8 @@ package pipeline
 
 import (
 	"bufio"
+	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -152,19 +154,13 @@ func (j *journal) write(ev Event) error {
 	}
 	b, err := json.Marshal(ev)
 	if err == nil {
-		b, err = json.Marshal(journalLine{CRC: fmt.Sprintf("%08x", crc32.Checksum(b, castagnoli)), Event: b})
-	}
-	if err == nil {
-		j.buf = append(append(j.buf, b...), '\n')
+		j.buf = append(j.buf, `{"crc":"`...)
+		j.buf = hex.AppendEncode(j.buf, binary.BigEndian.AppendUint32(nil, crc32.Checksum(b, castagnoli)))
+		j.buf = append(append(append(j.buf, `","event":`...), b...), "}\n"...)
+		j.pending++
 		if idle := ev.Type == StageCached || ev.Type == ShardCached; !idle || len(j.buf) > 64<<10 {
-			_, err = j.f.Write(j.buf)
-			j.buf = j.buf[:0]
+			err = j.flush(ev.Time)
 		}
-	}
-	j.pending++
-	if err == nil && (j.pending >= syncRecords || ev.Time.Sub(j.synced) >= syncInterval) {
-		j.pending, j.synced = 0, ev.Time
-		err = j.f.Sync()
 	}
 	if err != nil {
 		j.err = fmt.Errorf("write journal: %w", err)
@@ -172,8 +168,22 @@ func (j *journal) write(ev Event) error {
 	return j.err
 }
 
+// flush hands the lines over, and has them made durable now and then.
+func (j *journal) flush(now time.Time) error {
+	_, err := j.f.Write(j.buf)
+	j.buf = j.buf[:0]
+	if err == nil && (j.pending >= syncRecords || now.Sub(j.synced) >= syncInterval) {
+		j.pending, j.synced = 0, now
+		err = j.f.Sync()
+	}
+	return err
+}
+
 // finite leaves out what JSON has no word for: a figure that is not known yet.
 func finite(m []stage.Metric) []stage.Metric {
+	if len(m) == 0 {
+		return nil
+	}
 	return slices.DeleteFunc(slices.Clone(m), func(m stage.Metric) bool { return math.IsNaN(m.Value) || math.IsInf(m.Value, 0) })
 }
 

@@ -42,32 +42,43 @@ type external struct {
 }
 
 // describeBase writes the lines that a stage's action and its shards share.
-func describeBase(k stage.Kind, canonical []byte, numeric string, ext []external, tools []stage.Tool) (string, error) {
-	var b strings.Builder
-	fmt.Fprintf(&b, "kind %s %d\n", k.Name, k.Version)
+func describeBase(k stage.Kind, r recipe, numeric string, ext []external, tools []stage.Tool) string {
+	b := make([]byte, 0, 256+len(r.lines))
+	b = append(append(append(b, "kind "...), k.Name...), ' ')
+	b = append(strconv.AppendInt(b, int64(k.Version), 10), '\n')
 	if k.Numeric {
-		fmt.Fprintf(&b, "numeric %s\n", oneLine(numeric))
+		b = append(append(append(b, "numeric "...), oneLine(numeric)...), '\n')
 	}
 	for _, x := range ext {
-		fmt.Fprintf(&b, "external %s %s\n", x.param, x.digest)
+		b = append(append(append(b, "external "...), x.param...), ' ')
+		b = append(append(b, x.digest.String()...), '\n')
 	}
+	b = append(b, r.lines...)
+	for _, t := range tools {
+		b = append(append(append(b, "tool "...), oneLine(t.Name)...), ' ')
+		b = append(strconv.AppendQuote(b, t.Version), '\n')
+	}
+	return string(b)
+}
+
+// splitParams returns the values of complete parameters by their names.
+func splitParams(canonical []byte) (map[string]json.RawMessage, error) {
 	var params map[string]json.RawMessage
 	if err := json.Unmarshal(canonical, &params); err != nil {
-		return "", fmt.Errorf("parameters: %w", err)
+		return nil, fmt.Errorf("parameters: %w", err)
 	}
-	apart := make(map[string]bool) // not among the param lines
-	for _, p := range k.Params() {
-		apart[p.Name] = p.Path != "" || p.Free
+	return params, nil
+}
+
+// pathsOf returns the paths in the value of a path parameter, and whether it
+// is a list.
+func pathsOf(value json.RawMessage) (paths []string, many bool, err error) {
+	var one string
+	if json.Unmarshal(value, &one) == nil {
+		return []string{one}, false, nil
 	}
-	for _, name := range sortedKeys(params) {
-		if !apart[name] {
-			fmt.Fprintf(&b, "param %s %s\n", name, params[name])
-		}
-	}
-	for _, t := range tools {
-		fmt.Fprintf(&b, "tool %s %q\n", oneLine(t.Name), t.Version)
-	}
-	return b.String(), nil
+	err = json.Unmarshal(value, &paths)
+	return paths, true, err
 }
 
 // oneLine keeps plain words as they are and quotes what could be taken for
@@ -90,16 +101,16 @@ func sortedKeys[V any](m map[string]V) []string {
 
 // describeAction completes the description of a stage whose inputs are known.
 func describeAction(a *Action, inputs map[string][]*artifacts.Artifact) string {
-	var b strings.Builder
-	b.WriteString(actionHeader)
-	b.WriteString(a.base)
+	b := make([]byte, 0, len(actionHeader)+len(a.base)+100*(1+len(inputs)))
+	b = append(append(b, actionHeader...), a.base...)
 	if a.kind.Items() != nil {
-		fmt.Fprintf(&b, "shards %d\n", a.shards())
+		b = append(strconv.AppendInt(append(b, "shards "...), int64(a.shards()), 10), '\n')
 	}
 	for _, port := range a.kind.Inputs {
 		for _, in := range inputs[port.Name] {
-			fmt.Fprintf(&b, "input %s %s\n", port.Name, in.Digest)
+			b = append(append(append(b, "input "...), port.Name...), ' ')
+			b = append(append(b, in.Digest.String()...), '\n')
 		}
 	}
-	return b.String()
+	return string(b)
 }

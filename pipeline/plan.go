@@ -2,11 +2,9 @@ package pipeline
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/hearsight/hearsight/artifacts"
@@ -130,7 +128,7 @@ func (e *Engine) Plan(ctx context.Context, sel Selection) (*Plan, error) {
 		}
 		p.Actions = append(p.Actions, a)
 		p.at[s.Name] = a
-		if err := pr.prepare(ctx, a); err != nil {
+		if err := pr.prepare(ctx, a, i); err != nil {
 			return nil, err
 		}
 		if err := e.planAction(ctx, p, a); err != nil {
@@ -218,7 +216,7 @@ func (e *Engine) lookUp(p *Plan, a *Action) error {
 // find returns the committed result of a, complete and within its limit of
 // rejects, or nil and why there is none.
 func (e *Engine) find(a *Action) (*artifacts.Artifact, string, error) {
-	_, art, err := e.store.Action(a.Key)
+	art, err := e.store.Result(a.Key)
 	var damaged *artifacts.DamagedError
 	switch {
 	case errors.Is(err, artifacts.ErrNotFound):
@@ -271,12 +269,13 @@ type prepared struct {
 	err   error
 }
 
-// prepare sets canonical, ext and base, or blocks a.
-func (p *preparer) prepare(ctx context.Context, a *Action) error {
-	var err error
-	if a.canonical, err = a.kind.Canonical(a.Stage.Params); err != nil {
+// prepare sets canonical, ext and base of a, the i-th stage in order, or blocks it.
+func (p *preparer) prepare(ctx context.Context, a *Action, i int) error {
+	r, err := p.e.recipe(i)
+	if err != nil {
 		return fmt.Errorf("stage %s: %w", a.Stage.Name, err)
 	}
+	a.canonical = r.canonical
 	id := a.kind.Name + "\n" + string(a.canonical)
 	t, ok := p.tools[id]
 	if !ok {
@@ -293,53 +292,28 @@ func (p *preparer) prepare(ctx context.Context, a *Action) error {
 		a.State, a.Reason = Blocked, t.err.Error()
 		return nil
 	}
-	if err := p.externals(ctx, a); err != nil {
+	if err := p.externals(ctx, a, r); err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
 		a.State, a.Reason = Blocked, err.Error()
 		return nil
 	}
-	if a.base, err = describeBase(a.kind, a.canonical, p.e.o.Numeric, a.ext, t.tools); err != nil {
-		return fmt.Errorf("stage %s: %w", a.Stage.Name, err)
-	}
+	a.base = describeBase(a.kind, r, p.e.o.Numeric, a.ext, t.tools)
 	return nil
 }
 
-// externals hashes what the path parameters of a name. An empty path names nothing.
-func (p *preparer) externals(ctx context.Context, a *Action) error {
-	var params map[string]json.RawMessage
-	for _, par := range a.kind.Params() {
-		if par.Path == "" {
-			continue
-		}
-		if params == nil {
-			if err := json.Unmarshal(a.canonical, &params); err != nil {
-				return fmt.Errorf("parameters: %w", err)
-			}
-		}
-		var one string
-		var many []string
-		if json.Unmarshal(params[par.Name], &one) == nil {
-			if err := p.external(ctx, a, par.Name, one); err != nil {
-				return err
-			}
-		} else if err := json.Unmarshal(params[par.Name], &many); err != nil {
-			return fmt.Errorf("parameter %s: %w", par.Name, err)
-		}
-		for i, path := range many {
-			if err := p.external(ctx, a, par.Name+"/"+strconv.Itoa(i), path); err != nil {
-				return err
-			}
+// externals hashes what the path parameters of a name.
+func (p *preparer) externals(ctx context.Context, a *Action, r recipe) error {
+	for _, x := range r.paths {
+		if err := p.external(ctx, a, x.param, x.path); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
 func (p *preparer) external(ctx context.Context, a *Action, param, path string) error {
-	if path == "" {
-		return nil
-	}
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(p.e.o.Dir, path)
 	}

@@ -74,7 +74,7 @@ func (t *itemRun) findShard(s *shard) *artifacts.Artifact {
 	if t.n.Forced {
 		return nil
 	}
-	_, art, err := t.r.e.store.Action(s.key)
+	art, err := t.r.e.store.Result(s.key)
 	if err != nil || t.r.e.store.Complete(art) != nil {
 		return nil // whatever is wrong with it, making it anew is the remedy
 	}

@@ -27,7 +27,7 @@
 //	             1 % if not given, but never less than one item
 //	shards       parts that the items are cut into, 1 to 100
 //
-// The last two are for kinds that work item by item.
+// shards is for kinds that work item by item; any kind may set items aside.
 //
 // # Inputs
 //
@@ -62,7 +62,7 @@
 //
 //	matrix:
 //	  - {system: VGG16_5, tower: vgg16, audio: conv5}
-//	  - {system: VGG19_3, tower: vgg19, audio: conv3}
+//	  - {system: VGG19_6, tower: vgg19, audio: conv6}
 //
 // is these instances, each named by its first field: model@VGG16_5. A value that
 // names an instance has letters, digits and . _ + - ( ), at most 64.

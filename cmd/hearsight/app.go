@@ -155,6 +155,9 @@ func result(plan *pipeline.Plan, name string) (*artifacts.Artifact, error) {
 		if a.Stage.Name != name && a.Stage.Base != name {
 			continue
 		}
+		if a.State == pipeline.Blocked {
+			return nil, fmt.Errorf("%s cannot be looked up: %s", a.Stage.Name, a.Reason)
+		}
 		if a.Artifact == nil {
 			return nil, fmt.Errorf("%s has no result for this spec yet: hearsight run %s", a.Stage.Name, a.Stage.Name)
 		}
@@ -190,6 +193,9 @@ func version() string {
 
 // tty reports whether w is a terminal.
 func tty(w io.Writer) bool {
+	if p, ok := w.(*printer); ok {
+		w = p.w
+	}
 	f, ok := w.(*os.File)
 	if !ok {
 		return false

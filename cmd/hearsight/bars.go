@@ -57,7 +57,7 @@ func (b *bars) event(ev pipeline.Event) {
 			x = b.add(ev)
 		}
 		x.mu.Lock()
-		x.text = progress(ev)
+		x.text = progress(withoutTimeLeft(ev)) // the bar reckons it itself
 		x.mu.Unlock()
 		x.bar.SetTotal(ev.Total, false)
 		x.bar.SetCurrent(ev.Finished)

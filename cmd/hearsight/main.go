@@ -44,14 +44,33 @@ func main() {
 func run(args []string, stdout, stderr io.Writer) int {
 	ctx, stop := withSignals(context.Background())
 	defer stop()
-	root := newRoot(stdout, stderr)
+	out := &printer{w: stdout}
+	root := newRoot(out, stderr)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
+	if err == nil && out.err != nil {
+		err = fmt.Errorf("print: %w", out.err)
+	}
 	code := exitCode(ctx, err)
 	if err != nil && !errors.Is(err, errSaid) {
 		fmt.Fprintf(stderr, "hearsight: %v\n", err)
 	}
 	return code
+}
+
+// printer remembers the first error of printing, so that a command whose answer
+// did not get through does not end as if it had.
+type printer struct {
+	w   io.Writer
+	err error
+}
+
+func (p *printer) Write(b []byte) (int, error) {
+	n, err := p.w.Write(b)
+	if p.err == nil {
+		p.err = err
+	}
+	return n, err
 }
 
 // errCancelled is the cause of a context that the user ended; errStopped of one

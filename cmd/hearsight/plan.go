@@ -75,7 +75,7 @@ func (a *app) printPlan(p *pipeline.Plan, last map[string]float64) error {
 		if err := a.printJSON(rows); err != nil {
 			return err
 		}
-		return p.Blocked()
+		return a.blocked(p)
 	}
 	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	for _, r := range rows {
@@ -91,7 +91,34 @@ func (a *app) printPlan(p *pipeline.Plan, last map[string]float64) error {
 	if todo > 0 {
 		fmt.Fprintf(a.stdout, "about %s to run, by the last times\n", seconds(todo))
 	}
-	return p.Blocked()
+	return a.blocked(p)
+}
+
+// blocked is the error of a plan with blocked stages: those that something is
+// missing for, not the ones that only wait for them, and what may be done.
+func (a *app) blocked(p *pipeline.Plan) error {
+	var causes []string
+	paths, waiting := false, 0
+	for _, x := range p.Actions {
+		switch {
+		case x.State != pipeline.Blocked:
+		case strings.HasSuffix(x.Reason, "which is blocked"):
+			waiting++
+		default:
+			causes = append(causes, x.Stage.Name+": "+x.Reason)
+			paths = paths || strings.Contains(x.Reason, "no such file")
+		}
+	}
+	if len(causes) == 0 {
+		return p.Blocked()
+	}
+	if waiting > 0 {
+		causes = append(causes, fmt.Sprintf("stages that need these: %d", waiting))
+	}
+	if paths {
+		causes = append(causes, "paths come from the spec or its variables: name yours with --set NAME=PATH, or in "+a.file)
+	}
+	return &pipeline.BlockedError{Stages: causes}
 }
 
 // why prints the difference between the description of a stage's last result

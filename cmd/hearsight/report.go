@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"github.com/hearsight/hearsight/internal/kernel"
 	page "github.com/hearsight/hearsight/internal/report"
 	"github.com/hearsight/hearsight/pipeline"
+	"github.com/hearsight/hearsight/spec"
 	"github.com/hearsight/hearsight/stages"
 	"github.com/hearsight/hearsight/stages/report"
 	"github.com/spf13/cobra"
@@ -48,8 +51,18 @@ func (a *app) writeReport(ctx context.Context, p *pipeline.Plan, s *artifacts.St
 		return err
 	}
 	content.Spec = string(text)
-	content.Versions = versions(p)
+	pipe, err := a.spec()
+	if err != nil {
+		return err
+	}
+	content.Versions = versions(pipe, p)
 	content.Run = runInfo(p, s)
+	failed := failures(s, lastRun(s))
+	for _, x := range p.Actions {
+		if reason := failed[x.Stage.Name]; reason != "" && x.Artifact == nil {
+			content.Rejects = append(content.Rejects, page.Reject{Item: "the whole stage", Stage: x.Stage.Name, Reason: reason})
+		}
+	}
 	w, err := atomicfile.Create(out, 0o644)
 	if err != nil {
 		return fmt.Errorf("write report: %w", err)
@@ -88,24 +101,51 @@ func sources(p *pipeline.Plan) report.Sources {
 }
 
 // versions lists what the results depend on besides their inputs: this program,
-// the kinds' code, the outside tools that stand in the keys.
-func versions(p *pipeline.Plan) []page.Version {
+// the spec's variables, the code of the kinds in use, the outside tools that
+// stand in the keys.
+func versions(spec *spec.Pipeline, p *pipeline.Plan) []page.Version {
 	out := []page.Version{{Name: "hearsight", Value: version()}, {Name: "numeric", Value: kernel.Numeric()}}
-	for _, k := range stages.All {
-		out = append(out, page.Version{Name: "kind " + k.Name, Value: fmt.Sprint(k.Version)})
+	names := slices.Sorted(maps.Keys(spec.Vars))
+	for _, name := range names {
+		out = append(out, page.Version{Name: "variable " + name, Value: spec.Vars[name]})
 	}
+	used := map[string]bool{}
 	var tools []page.Version
 	for _, x := range p.Actions {
-		for _, line := range strings.Split(x.Description, "\n") {
-			rest, ok := strings.CutPrefix(line, "tool ")
-			name, value, _ := strings.Cut(rest, " ")
-			v := page.Version{Name: name, Value: strings.Trim(value, `"`)}
-			if ok && !slices.Contains(tools, v) {
+		used[x.Stage.Kind] = used[x.Stage.Kind] || x.Artifact != nil
+		for line := range strings.Lines(x.Description) {
+			rest, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), "tool ")
+			if !ok {
+				continue
+			}
+			if v := toolVersion(rest); !slices.Contains(tools, v) {
 				tools = append(tools, v)
 			}
 		}
 	}
+	for _, k := range stages.All {
+		if used[k.Name] {
+			out = append(out, page.Version{Name: "kind " + k.Name, Value: fmt.Sprint(k.Version)})
+		}
+	}
 	return append(out, tools...)
+}
+
+// toolVersion reads what a description says of a tool: a name, quoted where it
+// has blanks, and its version, quoted.
+func toolVersion(text string) page.Version {
+	name, err := strconv.QuotedPrefix(text)
+	if err != nil {
+		name, _, _ = strings.Cut(text, " ")
+	}
+	value := strings.TrimPrefix(strings.TrimPrefix(text, name), " ")
+	if s, err := strconv.Unquote(name); err == nil {
+		name = s
+	}
+	if s, err := strconv.Unquote(value); err == nil {
+		value = s
+	}
+	return page.Version{Name: name, Value: value}
 }
 
 // runInfo says when each stage's result was made and how long it took, by the

@@ -93,7 +93,7 @@ func (a *app) run(ctx context.Context, sel pipeline.Selection, f runFlags) (err 
 	if err != nil {
 		return err
 	}
-	if err := plan.Blocked(); err != nil {
+	if err := a.blocked(plan); err != nil {
 		return fmt.Errorf("nothing was run: %w", err)
 	}
 	defer func() { err = errors.Join(err, view.close()) }()

@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/hearsight/hearsight/pipeline"
+	"github.com/hearsight/hearsight/stages/stage"
 )
 
 // messageOf takes the message out of a logger's JSON line.
@@ -64,6 +66,14 @@ func progress(ev pipeline.Event) string {
 		}
 	}
 	return text
+}
+
+// timeLeft is the metric that says how many seconds are left.
+const timeLeft = "s left"
+
+func withoutTimeLeft(ev pipeline.Event) pipeline.Event {
+	ev.Metrics = slices.DeleteFunc(slices.Clone(ev.Metrics), func(m stage.Metric) bool { return m.Name == timeLeft })
+	return ev
 }
 
 func short(x float64) string {

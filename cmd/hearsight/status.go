@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -44,6 +45,9 @@ type stageStatus struct {
 	Rejected int64             `json:"rejected,omitempty"`
 	Bytes    int64             `json:"bytes,omitempty"`
 	Digest   *artifacts.Digest `json:"digest,omitempty"`
+	// Failed is why the stage failed in the last run, if it did and has no
+	// result since. It names the items of a stage that set too many aside.
+	Failed string `json:"failed,omitempty"`
 }
 
 type runStatus struct {
@@ -55,6 +59,7 @@ type runStatus struct {
 
 func (a *app) printStatus(p *pipeline.Plan, s *artifacts.Store) error {
 	st := statusJSON{Rejects: []table.Reject{}, LastRun: lastRun(s)}
+	failed := failures(s, st.LastRun)
 	for _, x := range p.Actions {
 		row := stageStatus{Stage: x.Stage.Name, State: x.State, Reason: x.Reason}
 		if x.Artifact != nil {
@@ -68,6 +73,8 @@ func (a *app) printStatus(p *pipeline.Plan, s *artifacts.Store) error {
 				return fmt.Errorf("read rejects of %s: %w", x.Stage.Name, err)
 			}
 			st.Rejects = append(st.Rejects, rejects...)
+		} else {
+			row.Failed = failed[x.Stage.Name]
 		}
 		st.Stages = append(st.Stages, row)
 	}
@@ -76,14 +83,23 @@ func (a *app) printStatus(p *pipeline.Plan, s *artifacts.Store) error {
 	}
 	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	for _, r := range st.Stages {
-		text := r.Reason
-		if r.Digest != nil {
+		state, text := string(r.State), r.Reason
+		switch {
+		case r.Digest != nil:
 			text = fmt.Sprintf("%s, %s", itemsText(r), bytesText(r.Bytes))
+		case r.Failed != "":
+			state = "failed"
+			text, _, _ = strings.Cut(r.Failed, "\n")
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", r.State, r.Stage, text)
+		fmt.Fprintf(w, "%s\t%s\t%s\n", state, r.Stage, text)
 	}
 	if err := w.Flush(); err != nil {
 		return err
+	}
+	for _, r := range st.Stages {
+		if _, more, ok := strings.Cut(r.Failed, "\n"); ok {
+			fmt.Fprintf(a.stdout, "%s:\n%s\n", r.Stage, more)
+		}
 	}
 	printRejects(a.stdout, st.Rejects)
 	if r := st.LastRun; r != nil {
@@ -157,6 +173,20 @@ func lastRun(s *artifacts.Store) *runStatus {
 		}
 	}
 	return r
+}
+
+// failures returns why stages failed in a run, by their names.
+func failures(s *artifacts.Store, run *runStatus) map[string]string {
+	out := map[string]string{}
+	if run == nil {
+		return out
+	}
+	for _, ev := range journalOf(s, run.ID) {
+		if ev.Type == pipeline.StageFailed {
+			out[ev.Stage] = ev.Reason
+		}
+	}
+	return out
 }
 
 // lastSeconds returns how long each stage took when it last ran, by the

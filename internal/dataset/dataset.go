@@ -46,6 +46,16 @@ type Data struct {
 	clips  column[[]float32]
 	images column[learn.Image]
 	close  []func() error
+
+	captions, noClip, noPhoto int // all captions, and those without one of the two
+}
+
+// LeftOut says how many captions make no pair, and why; empty if all do.
+func (d *Data) LeftOut() string {
+	if d.noClip+d.noPhoto == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d of %d captions make no pair: %d without a clip, %d without a photo", d.noClip+d.noPhoto, d.captions, d.noClip, d.noPhoto)
 }
 
 // column is contents read once, when first asked for.
@@ -127,7 +137,13 @@ func join[P any](d *Data, pairs rows.Parts[P], clips, images map[string]int) err
 	for _, c := range captions {
 		clip, ok := clips[c.ID]
 		image, okImage := images[c.PhotoID]
-		if !ok || !okImage {
+		d.captions++
+		switch {
+		case !ok:
+			d.noClip++
+			continue
+		case !okImage:
+			d.noPhoto++
 			continue
 		}
 		d.pairs[c.Split] = append(d.pairs[c.Split], learn.Pair{ID: c.ID, Photo: c.PhotoID, Clip: clip, Image: image})

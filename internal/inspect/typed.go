@@ -8,6 +8,7 @@ import (
 	"image/color"
 	"image/png"
 	"io"
+	"math"
 	"strings"
 
 	"github.com/x448/float16"
@@ -95,7 +96,7 @@ func mfccItem(r table.MFCC) (*item, error) {
 	if t < 0 || c < 0 || t*c != len(r.Features) {
 		return nil, fmt.Errorf("%d features are not %d frames of %d", len(r.Features), t, c)
 	}
-	p := &picture{c, t, plot.Upright(t, c, widen(r.Features))}
+	p := &picture{c, t, standardised(c, t, plot.Upright(t, c, widen(r.Features)))}
 	return &item{
 		picture: p, png: p.heatMap,
 		npy: func(w io.Writer) error { return npy.Write(w, []int{t, c}, r.Features) },
@@ -202,6 +203,26 @@ func envelope(x []float32) *picture {
 		}
 	}
 	return p
+}
+
+// standardised brings each row to mean 0 and deviation 1 and cuts it at 2.5: the
+// first coefficients are so much larger than the rest that nothing else would
+// be seen beside them.
+func standardised(rows, cols int, x []float64) []float64 {
+	for r := range rows {
+		row := x[r*cols:][:cols]
+		var sum, squares float64
+		for _, v := range row {
+			sum += v
+			squares += v * v
+		}
+		mean := sum / float64(cols)
+		dev := math.Sqrt(max(squares/float64(cols)-mean*mean, 1e-12))
+		for i, v := range row {
+			row[i] = min(2.5, max(-2.5, (v-mean)/dev))
+		}
+	}
+	return x
 }
 
 func (p *picture) heatMap(w io.Writer) error {

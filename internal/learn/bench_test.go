@@ -154,3 +154,18 @@ func BenchmarkStepScenes(b *testing.B) {
 	s.Batch, s.Bucket, s.Normalize = 16, 16, NormCorpus
 	benchmarkStep(b, spec, s, func(i int) int { return 200 + 4*i })
 }
+
+// BenchmarkStepFinetune are steps that train VGG16's last block, from feature
+// maps, or all of it, from photos of 224x224.
+func BenchmarkStepFinetune(b *testing.B) {
+	for name, lastBlock := range map[string]bool{"conv5": true, "all": false} {
+		b.Run(name, func(b *testing.B) {
+			spec := conv5Spec(b)
+			spec.Image, _ = towers(b, "vgg16", model.HeadOptions{LastBlock: lastBlock}, "conv5")
+			if spec.Scale = .01; !lastBlock {
+				spec.Height, spec.Width, spec.Pixels = 224, 224, &model.PixelNorm{Center: 120, Scale: 60}
+			}
+			benchmarkStep(b, spec, Paper(), func(i int) int { return 300 + 5*i })
+		})
+	}
+}

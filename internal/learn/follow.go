@@ -13,7 +13,7 @@ func (r *run) point() CurvePoint {
 	p := CurvePoint{Step: step, PairsSeen: step * int64(r.settings.Batch), P1: math.NaN(), P5: math.NaN(), P10: math.NaN(), Loss: math.NaN()}
 	if r.sampler != nil {
 		p.Epoch = float64(step) / float64(r.sampler.StepsPerEpoch())
-		p.LearningRate = r.settings.rate(max(0, step-1), r.total)
+		p.LearningRate = r.settings.rate(max(0, step-1), r.total, r.sampler.StepsPerEpoch())
 	}
 	return p
 }

@@ -15,8 +15,8 @@ import (
 	"gorgonia.org/gorgonia"
 )
 
-// Options say where checkpoints go and who watches. They change nothing in the
-// result.
+// Options say where checkpoints go, who watches and what comes before the first
+// step. All but Start change nothing in the result.
 type Options struct {
 	Dir             string        // of checkpoints; empty: none
 	CheckpointSteps int64         // steps between them; 0: by time only
@@ -26,6 +26,9 @@ type Options struct {
 	// Key says what the data are, so that a checkpoint is not taken for another
 	// run's: the digests of the inputs.
 	Key string
+	// Start, where not nil, changes the new model's values before the first step,
+	// as pretrained weights do. Key must say what it does.
+	Start func(*model.Model[float32]) error
 	// Stop ends the run after this many steps in all as if it had been
 	// cancelled, for tests. 0: never.
 	Stop int64
@@ -111,6 +114,11 @@ func newRun(spec model.Spec, data Data, settings Settings, o Options) (*run, err
 	m, err := model.New[float32](spec, settings.Seed)
 	if err != nil {
 		return nil, fmt.Errorf("train: %w", err)
+	}
+	if o.Start != nil {
+		if err := o.Start(m); err != nil {
+			return nil, fmt.Errorf("train: %w", err)
+		}
 	}
 	r := &run{data: data, settings: settings, o: o, model: m, ws: nn.NewWorkspace[float32](), nets: map[int]*network{}}
 	if r.solver, err = nn.NewOptimizer(m.Params(), settings.optimizer()); err != nil {

@@ -44,62 +44,66 @@ func OpenFrozen(name, path string, o FrozenOptions) (*Frozen, error) {
 	if err := o.check(name); err != nil {
 		return nil, err
 	}
+	path, data, err := readWeights(name, path, o)
+	if err != nil {
+		return nil, err
+	}
+	f, err := LoadFrozen(name, data, o)
+	if err != nil && path != "" {
+		err = fmt.Errorf("%s: %w", path, err)
+	}
+	return f, err
+}
+
+// readWeights reads a network's file, or the one in a folder, and says which;
+// nothing for random values.
+func readWeights(name, path string, o FrozenOptions) (string, []byte, error) {
 	if o.Init == InitRandom {
-		return LoadFrozen(name, nil, o)
+		return "", nil, nil
 	}
 	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("weights of %s: %w", name, err)
-	}
-	if info.IsDir() {
+	if err == nil && info.IsDir() {
 		file := WeightsFile(name)
 		if o.Init == InitIdentity {
 			file = WeightsFile("vgg16")
 		}
 		path = filepath.Join(path, file)
 	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("weights of %s: %w", name, err)
+	var data []byte
+	if err == nil {
+		data, err = os.ReadFile(path)
 	}
-	f, err := LoadFrozen(name, data, o)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return "", nil, fmt.Errorf("weights of %s: %w", name, err)
 	}
-	return f, nil
+	return path, data, nil
 }
 
 // LoadFrozen makes a frozen network from the bytes of its safetensors file. The
 // error lists all tensors that are missing or of another shape.
 func LoadFrozen(name string, data []byte, o FrozenOptions) (*Frozen, error) {
-	if err := o.check(name); err != nil {
+	l, err := newLoader(name, data, o)
+	if err != nil {
 		return nil, err
 	}
-	l := &loader{seed: o.Seed}
-	if o.Init != InitRandom {
-		t, err := ParseTensors(data)
-		if err != nil {
-			return nil, err
-		}
-		l.tensors = t
-	}
-	var err error
-	if l.how, err = o.conventions(name, l.tensors); err != nil {
-		return nil, fmt.Errorf("weights of %s: %w", name, err)
-	}
 	var f *Frozen
-	switch {
-	case name == "resnet50":
+	if name == "resnet50" {
 		f = l.resnet50(o.stage())
-	case o.Init == InitIdentity:
-		f = l.vgg(vggBlocks["vgg16"])
-	default:
-		f = l.vgg(vggBlocks[name])
+	} else {
+		blocks := vggBlocks[name]
+		if o.Init == InitIdentity {
+			blocks = vggBlocks["vgg16"]
+		}
+		upTo := len(blocks)
+		if o.Layer == LayerPool4 {
+			upTo = 4
+		}
+		f = l.vgg(blocks[:upTo])
 	}
 	if len(l.wrong) > 0 {
 		return nil, fmt.Errorf("weights of %s do not fit: %s", name, strings.Join(l.wrong, "; "))
 	}
-	f.Name, f.Layer, f.pixels = name, FrozenLayer(name, o.Stage), l.how.pixels()
+	f.Name, f.Layer, f.pixels = name, FrozenLayer(name, o), l.how.pixels()
 	return f, nil
 }
 
@@ -158,6 +162,23 @@ type loader struct {
 	seed    uint64
 	how     conventions
 	wrong   []string
+}
+
+func newLoader(name string, data []byte, o FrozenOptions) (*loader, error) {
+	if err := o.check(name); err != nil {
+		return nil, err
+	}
+	l := &loader{seed: o.Seed}
+	var err error
+	if o.Init != InitRandom {
+		if l.tensors, err = ParseTensors(data); err != nil {
+			return nil, err
+		}
+	}
+	if l.how, err = o.conventions(name, l.tensors); err != nil {
+		return nil, fmt.Errorf("weights of %s: %w", name, err)
+	}
+	return l, nil
 }
 
 // has reports whether there is such a tensor.

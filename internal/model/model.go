@@ -43,10 +43,27 @@ type KeyString struct {
 	Value string `json:"value"`
 }
 
-// A PixelNorm turns a pixel x in 0..255 into (x-Center)/Scale.
+// A PixelNorm turns a pixel x in 0..255 into (x-Center)/Scale and, where it has
+// Mean and Std, that of channel c (red, green, blue) into (x-Mean[c])/Std[c].
 type PixelNorm struct {
-	Center float64 `json:"center"`
-	Scale  float64 `json:"scale"`
+	Center float64   `json:"center"`
+	Scale  float64   `json:"scale"`
+	Mean   []float64 `json:"mean,omitempty"`
+	Std    []float64 `json:"std,omitempty"`
+}
+
+func (p *PixelNorm) check(channels int) error {
+	if !finite(p.Center) || !(p.Scale > 0) || !finite(p.Scale) {
+		return fmt.Errorf("pixel scale %v about %v is out of range", p.Scale, p.Center)
+	}
+	if p.Mean == nil && p.Std == nil {
+		return nil
+	}
+	bad := func(x float64) bool { return !finite(x) }
+	if len(p.Mean) != channels || len(p.Std) != channels || slices.ContainsFunc(p.Mean, bad) || slices.ContainsFunc(p.Std, bad) || slices.Min(p.Std) <= 0 {
+		return fmt.Errorf("the pixel norm, mean %v and deviation %v, does not fit %d channels", p.Mean, p.Std, channels)
+	}
+	return nil
 }
 
 // A CoeffNorm turns coefficient j of a frame, x, into (x-Mean[j])/Std.
@@ -74,8 +91,8 @@ func (s *Spec) Check() error {
 	say(s.Length != LengthFixed && s.Length != LengthTrue, "length %q: want %s or %s", s.Length, LengthFixed, LengthTrue)
 	say(s.Init != InitPyTorch && s.Init != InitHe, "init %q: want %s or %s", s.Init, InitPyTorch, InitHe)
 	say(!(s.Scale > 0) || math.IsInf(s.Scale, 0), "similarity scale %v: want a positive number", s.Scale)
-	if p := s.Pixels; p != nil {
-		say(!finite(p.Center) || !(p.Scale > 0) || !finite(p.Scale), "pixel scale %v about %v is out of range", p.Scale, p.Center)
+	if s.Pixels != nil {
+		errs = append(errs, s.Pixels.check(s.Image.In))
 	}
 	if n := s.AudioNorm; n != nil {
 		say(len(n.Mean) != s.Audio.In || slices.ContainsFunc(n.Mean, func(x float64) bool { return !finite(x) }) || !(n.Std > 0) || !finite(n.Std), "the audio norm does not fit %d coefficients", s.Audio.In)
@@ -196,15 +213,23 @@ func PutFrames[T nn.Float](s *Spec, dst []T, frames []float32) int {
 
 // PutPixels writes bytes into dst, the input of a picture, normalised.
 func PutPixels[T nn.Float](s *Spec, dst []T, pixels []uint8) {
-	center, scale := 0.0, 1.0
+	n := PixelNorm{Scale: 1}
 	if s.Pixels != nil {
-		center, scale = s.Pixels.Center, s.Pixels.Scale
+		n = *s.Pixels
 	}
-	var table [256]T
-	for i := range table {
-		table[i] = T((float64(i) - center) / scale)
+	tables := make([][256]T, max(1, len(n.Mean)))
+	for c := range tables {
+		for i := range tables[c] {
+			x := (float64(i) - n.Center) / n.Scale
+			if n.Mean != nil {
+				x = (x - n.Mean[c]) / n.Std[c]
+			}
+			tables[c][i] = T(x)
+		}
 	}
-	for i, v := range pixels {
-		dst[i] = table[v]
+	for c := range tables {
+		for i := c; i < len(pixels); i += len(tables) {
+			dst[i] = tables[c][pixels[i]]
+		}
 	}
 }

@@ -144,7 +144,7 @@ func tinySpec() Spec {
 // and one way.
 // TestModelGradients checks every gradient of a whole model in float64.
 func TestModelGradients(t *testing.T) {
-	for name, spec := range map[string]Spec{"conv": tinySpec(), "lstm": tinyRecurrent("lstm"), "gru": tinyRecurrent("gru")} {
+	for name, spec := range map[string]Spec{"conv": tinySpec(), "lstm": tinyRecurrent("lstm"), "gru": tinyRecurrent("gru"), "vgg16": tinyVGG(1), "vgg16 last block": tinyVGG(5)} {
 		t.Run(name, func(t *testing.T) { modelGradients(t, spec) })
 	}
 }
@@ -152,7 +152,7 @@ func TestModelGradients(t *testing.T) {
 func modelGradients(t *testing.T, spec Spec) {
 	m := must[*Model[float64]](t)(New[float64](spec, 3))
 	g := nn.NewGraph(nn.NewWorkspace[float64](), true)
-	images, audio, frames := g.Input("images", 3, 6, 5, 2), g.Input("audio", 3, 12, 3), g.Input("frames", 3)
+	images, audio, frames := g.Input("images", 3, spec.Height, spec.Width, spec.Image.In), g.Input("audio", 3, spec.Frames, spec.Audio.In), g.Input("frames", 3)
 	loss := g.Hinge(m.Similarities(g, images, audio, frames), 1)
 	machine := must[*nn.Machine[float64]](t)(g.Compile(loss))
 	r := rand.New(rand.NewPCG(4, 5))

@@ -31,6 +31,10 @@ const (
 	InputTorchvision = "torchvision" // in 0..1, less the mean, by the deviation
 )
 
+// LayerPool4 cuts VGG off after its fourth pool, before its last block: the input
+// of a tower that trains that block.
+const LayerPool4 = "pool4"
+
 // FrozenOptions say what a frozen network is made of. The zero value is the
 // pretrained network by the conventions that its file states.
 type FrozenOptions struct {
@@ -38,6 +42,8 @@ type FrozenOptions struct {
 	Seed uint64 // of random values
 	// Stage is the last stage of ResNet50, 4 or 5; 0 is 4.
 	Stage int
+	// Layer is empty for the last convolution, or LayerPool4.
+	Layer string
 	// Stride and Input, where not empty, overrule the file's metadata ("stride",
 	// "input"), which few files have.
 	Stride, Input string
@@ -65,20 +71,24 @@ func (o FrozenOptions) check(name string) error {
 	say(o.Init == InitIdentity && name != "vgg19", "init %s is for vgg19, not %s", o.Init, name)
 	say(o.Stage != 0 && name != "resnet50", "%s has no stages", name)
 	say(o.stage() != 4 && o.stage() != 5, "stage %d: want 4 or 5", o.Stage)
+	say(o.Layer != "" && o.Layer != LayerPool4, "layer %q is not known", o.Layer)
+	say(o.Layer == LayerPool4 && name == "resnet50", "%s has no %s", name, o.Layer)
 	say(!slices.Contains([]string{"", StrideConv1, StrideConv2}, o.Stride), "stride %q: want %s or %s", o.Stride, StrideConv1, StrideConv2)
 	say(!slices.Contains([]string{"", InputCaffe, InputTorchvision}, o.Input), "input %q: want %s or %s", o.Input, InputCaffe, InputTorchvision)
 	return errors.Join(errs...)
 }
 
 // FrozenLayer names the layer at which a frozen network is cut off.
-func FrozenLayer(name string, stage int) string {
-	switch name {
-	case "vgg16":
+func FrozenLayer(name string, o FrozenOptions) string {
+	switch {
+	case o.Layer != "":
+		return o.Layer
+	case name == "vgg16":
 		return "conv5_3"
-	case "vgg19":
+	case name == "vgg19":
 		return "conv5_4"
 	}
-	return fmt.Sprintf("stage %d", FrozenOptions{Stage: stage}.stage())
+	return fmt.Sprintf("stage %d", o.stage())
 }
 
 // FrozenTitle is what a frozen network is called where its features go: its
@@ -170,16 +180,34 @@ func input(remark string) string {
 	return ""
 }
 
+// Means and deviations of ImageNet's red, green and blue.
+var (
+	caffeMean = [3]float32{123.68, 116.779, 103.939} // as Caffe's models have it, in 0..255
+	torchMean = [3]float64{.485, .456, .406}         // in 0..1
+	torchStd  = [3]float64{.229, .224, .225}
+)
+
+// norm is the same as pixels, for a tower that is trained.
+func (c conventions) norm() *PixelNorm {
+	p := &PixelNorm{Scale: 1}
+	for k := range 3 {
+		if c.input == InputTorchvision {
+			p.Mean, p.Std = append(p.Mean, 255*torchMean[k]), append(p.Std, 255*torchStd[k])
+		} else {
+			p.Mean, p.Std = append(p.Mean, float64(caffeMean[k])), append(p.Std, 1)
+		}
+	}
+	return p
+}
+
 // pixels is what the network sees of a byte: for red, green and blue.
 func (c conventions) pixels() (out [3][256]float32) {
-	mean := [3]float32{123.68, 116.779, 103.939} // of ImageNet, as Caffe's models have it
-	means, deviations := [3]float64{.485, .456, .406}, [3]float64{.229, .224, .225}
 	for k := range out {
 		for v := range out[k] {
 			if c.input == InputTorchvision {
-				out[k][v] = float32((float64(v)/255 - means[k]) / deviations[k])
+				out[k][v] = float32((float64(v)/255 - torchMean[k]) / torchStd[k])
 			} else {
-				out[k][v] = float32(v) - mean[k]
+				out[k][v] = float32(v) - caffeMean[k]
 			}
 		}
 	}

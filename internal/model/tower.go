@@ -50,7 +50,7 @@ type Tower struct {
 // Towers by name.
 var (
 	frozenNames = []string{"vgg16", "vgg19", "resnet50"}
-	imageNames  = []string{"head", "small"}
+	imageNames  = []string{"head", "small", "vgg16", "vgg19"}
 	audioNames  = []string{"conv5", "conv6", "lstm", "gru", "small"}
 )
 
@@ -69,15 +69,29 @@ type HeadOptions struct {
 	In     int // channels of the feature map
 	Kernel int // 3 (Harwath et al. 2018) or 1; 0 is 3 for up to 512 channels, else 1
 	Dim    int // channels of the output; 0 is 1,024
+	// LastBlock is for vgg16 and vgg19: only the last block, from the feature map
+	// before it ([LayerPool4]).
+	LastBlock bool
 }
 
 // ImageTower returns an image tower by name: "head", one linear convolution on
-// a frozen network's feature map, or "small", four layers from the pixels of
-// small pictures, 1/8 of their size and 64 channels.
+// a frozen network's feature map; "small", four layers from the pixels of small
+// pictures, 1/8 of their size and 64 channels; or "vgg16" and "vgg19", the network
+// itself, or its last block, with a head on it, to be trained along.
 func ImageTower(name string, o HeadOptions) (Tower, error) {
 	switch name {
 	case "head":
 		return headTower(o)
+	case "vgg16", "vgg19":
+		first := 1
+		if o.LastBlock {
+			first = 5
+		}
+		o.In = vggWidths[4]
+		head, err := headTower(o)
+		t := vggTower(name, vggBlocks[name], vggWidths, first)
+		t.Layers = append(t.Layers, head.Layers...)
+		return t, err
 	case "small":
 		return Tower{Name: name, Dims: 2, In: 3, Layers: []Layer{
 			{Op: "conv", Name: "conv1", Kernel: 5, Stride: 2, Pad: 2, Channels: 16, ReLU: true},

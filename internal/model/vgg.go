@@ -12,17 +12,48 @@ var vggBlocks = map[string][5]int{
 	"vgg19": {2, 2, 4, 4, 4},
 }
 
+// vggTower is the same network for training, from block first (1 or, from what
+// the fourth pool gives, 5) on: layers conv1_1, conv1_2, …, conv5_3.
+func vggTower(name string, blocks, widths [5]int, first int) Tower {
+	t := Tower{Name: name, Dims: 2, In: 3}
+	if first > 1 {
+		t.In = widths[first-2]
+	}
+	for b := first - 1; b < len(blocks); b++ {
+		for c := range blocks[b] {
+			t.Layers = append(t.Layers, same(vggLayer(b, c), 3, widths[b], true))
+		}
+		if b < len(blocks)-1 {
+			t.Layers = append(t.Layers, Layer{Op: "pool", Kernel: 2, Stride: 2})
+		}
+	}
+	return t
+}
+
+// vggLayer names convolution c of block b.
+func vggLayer(b, c int) string { return fmt.Sprintf("conv%d_%d", b+1, c+1) }
+
+// vggTensor is torchvision's name of convolution c of block b.
+func vggTensor(blocks [5]int, b, c int) string {
+	index := 2 * c
+	for _, count := range blocks[:b] {
+		index += 2*count + 1
+	}
+	return fmt.Sprintf("features.%d", index)
+}
+
 // vgg is the network up to its last convolution and its ReLU: 224x224 gives
 // 14x14x512. Tensors have torchvision's names: the index in "features", where
 // each convolution is followed by a ReLU and each block by a pool.
-func (l *loader) vgg(blocks [5]int) *Frozen {
+// It ends earlier with fewer blocks, after the pool of the last.
+func (l *loader) vgg(blocks []int) *Frozen {
 	var layers []*convLayer
 	var pooled []bool
 	index, in := 0, 3
 	for b, count := range blocks {
 		for c := range count {
 			layers = append(layers, l.conv(fmt.Sprintf("features.%d", index), 3, 1, in, vggWidths[b], nil, nil))
-			pooled = append(pooled, c == count-1 && b < len(blocks)-1)
+			pooled = append(pooled, c == count-1 && b < len(vggWidths)-1)
 			index, in = index+2, vggWidths[b]
 		}
 		index++

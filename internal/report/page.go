@@ -37,13 +37,13 @@ type System struct {
 
 // Recall is how often a query finds its partner among the k best.
 type Recall struct {
-	P1, P5, P10       float64
-	P1Low, P1High     float64 // Wilson, 95 %
-	P5Low, P5High     float64
-	P10Low, P10High   float64
-	MedianRank, MRR   float64
-	TiedQueries       int
-	Chance1, Chance10 float64
+	P1, P5, P10                float64
+	P1Low, P1High              float64 // Wilson, 95 %
+	P5Low, P5High              float64
+	P10Low, P10High            float64
+	MedianRank, MRR            float64
+	TiedQueries                int
+	Chance1, Chance5, Chance10 float64 // of a model that knows nothing
 }
 
 // A Setting is one line of how a system was made.

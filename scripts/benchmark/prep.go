@@ -181,7 +181,7 @@ func (p *preparation) compare() (string, error) {
 			return "", err
 		}
 	}
-	text, _, err := p.python("compare", "--ours", ours, "--theirs", filepath.Join(p.dir, "theirs"))
+	text, _, err := p.python("compare", "--ours", ours, "--theirs", filepath.Join(p.dir, "theirs"), "--weights", p.o.prep.weights)
 	if err != nil {
 		return "", fmt.Errorf("the two sides wrote different tables: %w", err)
 	}

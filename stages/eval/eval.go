@@ -78,6 +78,9 @@ func run(ctx context.Context, t *stage.Task, p Params) error {
 	if err != nil {
 		return err
 	}
+	if left := d.LeftOut(); left != "" {
+		t.Report(stage.Progress{Message: left, Warning: true})
+	}
 	scores, err := score(ctx, t, p, m, d)
 	if cerr := d.Close(); err == nil {
 		err = cerr

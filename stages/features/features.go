@@ -1,6 +1,7 @@
 // Package features runs photos through a pretrained image network, cut off at
 // its last convolutional layer, and keeps the feature maps: the input of the
-// trained image head.
+// trained image head. Cut off before the last block (layer: pool4) they are the
+// input of a model that trains this block too (finetune: conv5 of train).
 //
 // The network is pretrained (init: pretrained), with weights by torchvision's
 // names and the conventions that their file states; or VGG19 made of VGG16 by
@@ -35,11 +36,11 @@ var Kind = stage.NewItems(stage.Kind{
 	Inputs:  []stage.Input{{Name: "images", Doc: "photos at the network's size", Types: []string{"images"}}},
 	Output:  "features",
 	Numeric: true,
-}, Params{Tower: "vgg16", Init: model.InitPretrained, Seed: 1, Stage: 4, Stride: auto, Input: auto}, stage.Items[Params, table.FeatureMap]{
+}, Params{Tower: "vgg16", Init: model.InitPretrained, Seed: 1, Layer: last, Stage: 4, Stride: auto, Input: auto}, stage.Items[Params, table.FeatureMap]{
 	List: list,
 	Open: open,
 	Table: func(p Params) stage.Table[table.FeatureMap] {
-		return table.FeatureMaps(model.FrozenTitle(p.Tower, p.Init), model.FrozenLayer(p.Tower, p.Stage))
+		return table.FeatureMaps(model.FrozenTitle(p.Tower, p.Init), model.FrozenLayer(p.Tower, p.options()))
 	},
 })
 
@@ -49,13 +50,16 @@ type Params struct {
 	Weights string `json:"weights" doc:"safetensors file with torchvision's names; none for init: random" path:"file"`
 	Init    string `json:"init" doc:"where the values come from: weights of its own, VGG16's with three identity layers (vgg19), or a seed" enum:"pretrained,vgg16+identity,random"`
 	Seed    int64  `json:"seed" doc:"of init: random" min:"0"`
+	Layer   string `json:"layer" doc:"where the network is cut off: after its last convolution, or, for vgg16 and vgg19, before the last block, which train's finetune: conv5 goes on from" enum:"last,pool4"`
 	Stage   int    `json:"stage" doc:"resnet50: last stage, 4 (14x14x1024 of 224x224) or 5 (7x7x2048)" min:"4" max:"5"`
 	Stride  string `json:"stride" doc:"resnet50: the convolution of a block that has the stride: conv1 (the original, Keras), conv2 (torchvision), or what the file's metadata say" enum:"auto,conv1,conv2"`
 	Input   string `json:"input" doc:"how pixels go in: caffe (0..255 less the mean), torchvision (0..1, mean and deviation), or what the file's metadata say" enum:"auto,caffe,torchvision"`
 }
 
-// auto leaves a convention to the file's metadata.
-const auto = "auto"
+const (
+	auto = "auto" // leaves a convention to the file's metadata
+	last = "last" // cuts a network off where the paper does
+)
 
 // Check implements stage.Checker.
 func (p Params) Check() (out []spec.ParamProblem) {
@@ -68,6 +72,7 @@ func (p Params) Check() (out []spec.ParamProblem) {
 	say(p.Weights == "" && !random, "weights", "init: %s needs a file of weights", p.Init)
 	say(p.Weights != "" && random, "weights", "init: random needs no weights")
 	say(p.Init == model.InitIdentity && p.Tower != "vgg19", "init", "%s is a VGG19 made of VGG16: use tower: vgg19", p.Init)
+	say(p.Layer != last && p.Tower == "resnet50", "layer", "resnet50 has stages and no pool4: use stage")
 	say(p.Stage != 4 && p.Tower != "resnet50", "stage", "%s has no stages: this is for resnet50", p.Tower)
 	say(p.Stride != auto && p.Tower != "resnet50", "stride", "%s has no strides: this is for resnet50", p.Tower)
 	return out
@@ -83,6 +88,9 @@ func (p Params) options() model.FrozenOptions {
 	o := model.FrozenOptions{Init: p.Init, Seed: uint64(p.Seed), Stride: word(p.Stride), Input: word(p.Input)}
 	if p.Tower == "resnet50" {
 		o.Stage = p.Stage
+	}
+	if p.Layer != last {
+		o.Layer = p.Layer
 	}
 	return o
 }

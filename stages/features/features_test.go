@@ -137,6 +137,24 @@ func TestPassing(t *testing.T) {
 	}
 }
 
+// TestPool4: cut off before the last block, which here hands on what it gets, the
+// features are the same, and of another layer.
+func TestPool4(t *testing.T) {
+	s := stagetest.Store(t)
+	in := images(t, s, imageRow("a", "bgr", side, side, picture(1)))
+	run := func(layer string) *artifacts.Artifact {
+		return stagetest.MustRun(t, Kind, stagetest.Options{Store: s, Inputs: in, Params: map[string]any{"weights": passing(t, 1), "layer": layer}}).Artifact
+	}
+	a, b := run("last"), run("pool4")
+	if x, y := stagetest.Rows(t, a, table.FeatureMaps("", "")), stagetest.Rows(t, b, table.FeatureMaps("", "")); !slices.Equal(x[0].Half, y[0].Half) {
+		t.Error("other features")
+	}
+	part := b.Parts("hearsight.features/1")[0]
+	if text := stagetest.Bytes(t, b, part.Name); !bytes.Contains(text, []byte("pool4")) || bytes.Contains(text, []byte("conv5_3")) {
+		t.Error("the file does not name its layer")
+	}
+}
+
 func expected(bgr []uint8) []uint16 {
 	out := make([]uint16, 3*3*512)
 	for i := range 3 * 3 {
@@ -258,15 +276,16 @@ func TestCheck(t *testing.T) {
 		params map[string]any
 		want   string // parameter at fault
 	}{
-		"plain":          {map[string]any{"weights": "w"}, ""},
-		"identity":       {map[string]any{"weights": "w", "tower": "vgg19", "init": "vgg16+identity"}, ""},
-		"random":         {map[string]any{"tower": "vgg19", "init": "random", "seed": 7}, ""},
-		"resnet":         {map[string]any{"weights": "w", "tower": "resnet50", "stage": 5, "stride": "conv2", "input": "torchvision"}, ""},
-		"no weights":     {nil, "weights"},
-		"random weights": {map[string]any{"weights": "w", "init": "random"}, "weights"},
-		"identity of 16": {map[string]any{"weights": "w", "init": "vgg16+identity"}, "init"},
-		"stage of VGG":   {map[string]any{"weights": "w", "stage": 5}, "stage"},
-		"stride of VGG":  {map[string]any{"weights": "w", "tower": "vgg19", "stride": "conv1"}, "stride"},
+		"plain":           {map[string]any{"weights": "w"}, ""},
+		"identity":        {map[string]any{"weights": "w", "tower": "vgg19", "init": "vgg16+identity"}, ""},
+		"random":          {map[string]any{"tower": "vgg19", "init": "random", "seed": 7}, ""},
+		"resnet":          {map[string]any{"weights": "w", "tower": "resnet50", "stage": 5, "stride": "conv2", "input": "torchvision"}, ""},
+		"no weights":      {nil, "weights"},
+		"random weights":  {map[string]any{"weights": "w", "init": "random"}, "weights"},
+		"identity of 16":  {map[string]any{"weights": "w", "init": "vgg16+identity"}, "init"},
+		"stage of VGG":    {map[string]any{"weights": "w", "stage": 5}, "stage"},
+		"pool4 of resnet": {map[string]any{"weights": "w", "tower": "resnet50", "layer": "pool4"}, "layer"},
+		"stride of VGG":   {map[string]any{"weights": "w", "tower": "vgg19", "stride": "conv1"}, "stride"},
 	} {
 		got := ""
 		for _, p := range Kind.Spec().Check(c.params) {

@@ -93,7 +93,7 @@ func system(m table.Metrics, set table.SetMetrics, ranks []table.Rank) report.Sy
 		if r.Direction == table.ImageToSpeech {
 			to = &s.ToSpeech
 		}
-		to.Chance1, to.Chance10 = chance(1), chance(10)
+		to.Chance1, to.Chance5, to.Chance10 = chance(1), chance(5), chance(10)
 	}
 	names := make([]string, 0, len(m.Settings))
 	for name := range m.Settings {

@@ -62,8 +62,8 @@ type Progress struct {
 
 // A Metric is a named number: loss, rate, P@10.
 type Metric struct {
-	Name  string
-	Value float64
+	Name  string  `json:"name"`
+	Value float64 `json:"value"`
 }
 
 // Input returns the only artifact at a port, or nil for an optional one left out.

@@ -2,18 +2,23 @@ package train
 
 import (
 	"fmt"
-	"strconv"
+	"slices"
+	"strings"
 	"time"
 
-	"github.com/hearsight/hearsight/internal/dataset"
 	"github.com/hearsight/hearsight/internal/learn"
 	"github.com/hearsight/hearsight/internal/model"
+	"github.com/hearsight/hearsight/internal/nn"
 	"github.com/hearsight/hearsight/spec"
 )
 
 // Params are the parameters of Kind. Defaults are the paper's.
 type Params struct {
-	Image      string `json:"image" doc:"trained image tower: head on frozen features, small from pixels" enum:"head,small"`
+	Image      string `json:"image" doc:"trained image tower: head on frozen features, small from pixels, or a network that is fine-tuned with a head on it" enum:"head,small,vgg16,vgg19"`
+	Finetune   string `json:"finetune" doc:"what of vgg16 or vgg19 is trained along: nothing (image: head), its last block, from feature maps of layer pool4, or all of it, from photos" enum:"none,conv5,all"`
+	Weights    string `json:"weights" doc:"finetune: where the network starts: safetensors file with torchvision's names; none for image_init: random" path:"file"`
+	ImageInit  string `json:"image_init" doc:"finetune: the network's own weights, VGG16's with three identity layers (vgg19), or the seed" enum:"pretrained,vgg16+identity,random"`
+	Input      string `json:"input" doc:"finetune: all: how pixels go in: caffe (0..255 less the mean), torchvision (0..1, mean and deviation), or what the file's metadata say" enum:"auto,caffe,torchvision"`
 	HeadKernel int    `json:"head_kernel" doc:"width of the head's convolution, 1 or 3; 0: 3 for up to 512 channels, else 1" min:"0" max:"3"`
 	Audio      string `json:"audio" doc:"audio tower" enum:"conv5,conv6,lstm,gru,small"`
 	Layers     int    `json:"layers" doc:"lstm, gru: recurrent layers" min:"1" max:"16"`
@@ -29,19 +34,27 @@ type Params struct {
 
 	Similarity      string  `json:"similarity" doc:"of a photo and a clip: mean over time of the best place (misa), mean of all (sisa), mean over places of the best time (sima)" enum:"misa,sisa,sima"`
 	SimilarityScale float64 `json:"similarity_scale" doc:"the similarity is multiplied by this" min:"1e-6" max:"1e6"`
-	Loss            string  `json:"loss" doc:"mean hinge over all impostors of the minibatch" enum:"hinge"`
-	Margin          float64 `json:"margin" doc:"margin of the hinge" min:"1e-6" max:"1e6"`
+	Loss            string  `json:"loss" doc:"hinge over all impostors of the minibatch, mean over pairs (hinge: the paper), sum, sum by batch or by its square; over a drawn, the nearest or the nearest that is farther than the partner; or a softmax" enum:"hinge,hinge_sum,hinge_batch,hinge_square,hinge_sampled,hinge_hardest,semihard,infonce,masked_margin_softmax"`
+	Margin          float64 `json:"margin" doc:"margin of every loss but infonce" min:"1e-6" max:"1e6"`
+	Temperature     float64 `json:"temperature" doc:"infonce: the similarities are divided by this" min:"1e-6" max:"1e6"`
 
 	Batch        int     `json:"batch" doc:"pairs a step" min:"2" max:"1024" unit:"pairs"`
 	Epochs       float64 `json:"epochs" doc:"passes over the training pairs" min:"0" max:"1e6"`
 	Steps        int64   `json:"steps" doc:"steps; 0: by epochs" min:"0" unit:"steps"`
-	LearningRate float64 `json:"learning_rate" doc:"of Adam; the highest of the schedule" min:"1e-12" max:"10"`
-	Schedule     string  `json:"schedule" doc:"of the learning rate" enum:"constant,cosine"`
+	LearningRate float64 `json:"learning_rate" doc:"the highest of the schedule" min:"1e-12" max:"10"`
+	Schedule     string  `json:"schedule" doc:"of the learning rate: as it is, up and down a cosine, falling by decay, or up and down again and again" enum:"constant,cosine,step,cyclic"`
 	Warmup       float64 `json:"warmup" doc:"cosine: share of the steps in which the rate rises" min:"0" max:"1"`
-	Floor        float64 `json:"floor" doc:"cosine: share of the rate that is left at the end" min:"0" max:"1"`
+	Floor        float64 `json:"floor" doc:"cosine: share of the rate that is left at the end; cyclic: at its lowest" min:"0" max:"1"`
+	Decay        float64 `json:"decay" doc:"step: what the rate is multiplied by" min:"1e-6" max:"1"`
+	DecayEpochs  int     `json:"decay_epochs" doc:"step: epochs between falls, counted from 1" min:"1" max:"1000000"`
+	CycleEpochs  float64 `json:"cycle_epochs" doc:"cyclic: epochs up and down" min:"1e-3" max:"1e6"`
+	Optimizer    string  `json:"optimizer" doc:"Adam, with decay apart from the gradient (adamw), with the largest second moment (amsgrad); or gradient descent with momentum" enum:"adam,adamw,amsgrad,sgd,nesterov"`
 	Beta1        float64 `json:"beta1" doc:"of Adam" min:"0" max:"0.999999"`
 	Beta2        float64 `json:"beta2" doc:"of Adam" min:"0" max:"0.99999999"`
 	Epsilon      float64 `json:"epsilon" doc:"of Adam" min:"1e-30" max:"1"`
+	Momentum     float64 `json:"momentum" doc:"of sgd and nesterov" min:"0" max:"0.999999"`
+	WeightDecay  float64 `json:"weight_decay" doc:"pull of the weights towards 0; adamw: apart from the gradient" min:"0" max:"1"`
+	ClipNorm     float64 `json:"clip_norm" doc:"longest gradient, all weights together; 0: as long as it is" min:"0" max:"1e9"`
 	Seed         int64   `json:"seed" doc:"of initial values and of the order of pairs" min:"0"`
 
 	Split         string `json:"split" doc:"pairs to learn from"`
@@ -56,9 +69,9 @@ type Params struct {
 func defaults() Params {
 	s := learn.Paper()
 	return Params{
-		Image: "head", Audio: "conv5", Layers: 2, Hidden: 512, Init: model.InitPyTorch, Frames: 1024, Length: model.LengthFixed, Batching: "fixed",
-		Normalize: s.Normalize, Similarity: "misa", SimilarityScale: 1, Loss: s.Loss, Margin: s.Margin, Batch: s.Batch, Epochs: s.Epochs,
-		LearningRate: s.LearningRate, Schedule: s.Schedule, Beta1: s.Beta1, Beta2: s.Beta2, Epsilon: s.Epsilon, Seed: 1,
+		Image: "head", Finetune: finetuneNone, ImageInit: model.InitPretrained, Input: auto, Audio: "conv5", Layers: 2, Hidden: 512, Init: model.InitPyTorch, Frames: 1024, Length: model.LengthFixed, Batching: "fixed",
+		Normalize: s.Normalize, Similarity: "misa", SimilarityScale: 1, Loss: s.Loss, Margin: s.Margin, Temperature: s.Temperature, Batch: s.Batch, Epochs: s.Epochs,
+		LearningRate: s.LearningRate, Schedule: s.Schedule, Decay: .1, DecayEpochs: 40, CycleEpochs: 4, Optimizer: s.Optimizer, Beta1: s.Beta1, Beta2: s.Beta2, Epsilon: s.Epsilon, Seed: 1,
 		Split: "train", Validation: "validation", LogSteps: s.LogEvery, CheckpointEvery: "30s",
 	}
 }
@@ -70,19 +83,48 @@ const bucketFrames = 16
 // Check implements stage.Checker.
 func (p Params) Check() []spec.ParamProblem {
 	var out []spec.ParamProblem
-	if p.Image == "head" && p.HeadKernel == 2 {
+	if p.HeadKernel == 2 {
 		out = append(out, spec.ParamProblem{Param: "head_kernel", Message: "a head is 1 or 3 wide"})
 	}
 	if p.Batching == "longest" && p.Length == model.LengthFixed {
 		out = append(out, spec.ParamProblem{Param: "batching", Message: "with length: fixed every frame counts, so minibatches must all be as long as frames: use length: true"})
 	}
-	if p.Warmup > 0 && p.Schedule != learn.ScheduleCosine {
-		out = append(out, spec.ParamProblem{Param: "warmup", Message: "the constant schedule has no warm-up: use schedule: cosine"})
+	return slices.Concat(out, p.checkFinetune(), p.checkLearning(), p.checkRecurrent(), p.checkTowers())
+}
+
+// checkLearning finds settings of one schedule, optimizer or loss beside
+// another, where they would do nothing.
+func (p Params) checkLearning() (out []spec.ParamProblem) {
+	d := defaults()
+	for _, c := range []struct {
+		param   string
+		changed bool
+		of      string // what it belongs to
+		here    string
+		where   []string
+	}{
+		{"warmup", p.Warmup > 0, "schedule", p.Schedule, []string{learn.ScheduleCosine}},
+		{"floor", p.Floor > 0, "schedule", p.Schedule, []string{learn.ScheduleCosine, learn.ScheduleCyclic}},
+		{"decay", p.Decay != d.Decay, "schedule", p.Schedule, []string{learn.ScheduleStep}},
+		{"decay_epochs", p.DecayEpochs != d.DecayEpochs, "schedule", p.Schedule, []string{learn.ScheduleStep}},
+		{"cycle_epochs", p.CycleEpochs != d.CycleEpochs, "schedule", p.Schedule, []string{learn.ScheduleCyclic}},
+		{"momentum", p.Momentum != d.Momentum, "optimizer", p.Optimizer, []string{nn.SGD, nn.Nesterov}},
+		{"beta1", p.Beta1 != d.Beta1, "optimizer", p.Optimizer, []string{nn.Adam, nn.AdamW, nn.AMSGrad}},
+		{"beta2", p.Beta2 != d.Beta2, "optimizer", p.Optimizer, []string{nn.Adam, nn.AdamW, nn.AMSGrad}},
+		{"epsilon", p.Epsilon != d.Epsilon, "optimizer", p.Optimizer, []string{nn.Adam, nn.AdamW, nn.AMSGrad}},
+		{"temperature", p.Temperature != d.Temperature, "loss", p.Loss, []string{nn.LossInfoNCE}},
+	} {
+		if c.changed && !slices.Contains(c.where, c.here) {
+			out = append(out, spec.ParamProblem{Param: c.param, Message: fmt.Sprintf("does nothing with %s: %s: it is of %s", c.of, c.here, strings.Join(c.where, ", "))})
+		}
 	}
-	if p.Floor > 0 && p.Schedule != learn.ScheduleCosine {
-		out = append(out, spec.ParamProblem{Param: "floor", Message: "the constant schedule never falls: use schedule: cosine"})
+	if p.Margin != d.Margin && p.Loss == nn.LossInfoNCE {
+		out = append(out, spec.ParamProblem{Param: "margin", Message: "infonce has no margin: use temperature"})
 	}
-	return append(append(out, p.checkRecurrent()...), p.checkTowers()...)
+	if p.Momentum == 0 && p.Optimizer == nn.Nesterov {
+		out = append(out, spec.ParamProblem{Param: "momentum", Message: "nesterov is nothing without momentum: .9 is usual"})
+	}
+	return out
 }
 
 // checkTowers finds towers whose outputs cannot be compared before anything
@@ -126,8 +168,10 @@ func (p Params) checkpointEvery() time.Duration {
 
 func (p Params) settings() learn.Settings {
 	s := learn.Settings{
-		Batch: p.Batch, Steps: p.Steps, Epochs: p.Epochs, LearningRate: p.LearningRate, Beta1: p.Beta1, Beta2: p.Beta2, Epsilon: p.Epsilon,
-		Schedule: p.Schedule, Warmup: p.Warmup, Floor: p.Floor, Loss: p.Loss, Margin: p.Margin, Normalize: p.Normalize,
+		Batch: p.Batch, Steps: p.Steps, Epochs: p.Epochs, LearningRate: p.LearningRate,
+		Optimizer: p.Optimizer, Beta1: p.Beta1, Beta2: p.Beta2, Epsilon: p.Epsilon, Momentum: p.Momentum, WeightDecay: p.WeightDecay, ClipNorm: p.ClipNorm,
+		Schedule: p.Schedule, Warmup: p.Warmup, Floor: p.Floor, Decay: p.Decay, DecayEpochs: p.DecayEpochs, CycleEpochs: p.CycleEpochs,
+		Loss: p.Loss, Margin: p.Margin, Temperature: p.Temperature, Normalize: p.Normalize,
 		Seed: uint64(p.Seed), LogEvery: p.LogSteps, EvalEvery: p.ValidateSteps,
 	}
 	if p.Batching == "longest" {
@@ -137,29 +181,6 @@ func (p Params) settings() learn.Settings {
 		s.Steps, s.Epochs = 0, 0
 	}
 	return s
-}
-
-// model puts the towers together for data of a shape.
-func (p Params) model(s dataset.Shape) (model.Spec, error) {
-	if s.Pixels != (p.Image == "small") {
-		return model.Spec{}, fmt.Errorf("image: %s does not start from this input: head takes features, small takes images", p.Image)
-	}
-	image, err := model.ImageTower(p.Image, p.head(s))
-	if err != nil {
-		return model.Spec{}, err
-	}
-	audio, err := p.audio(s.Coeffs)
-	if err != nil {
-		return model.Spec{}, err
-	}
-	m := model.Spec{
-		Image: image, Audio: audio, Height: s.Height, Width: s.Width, Frames: p.Frames, Length: p.Length,
-		Similarity: p.Similarity, Scale: p.SimilarityScale, Init: p.Init, Notes: p.notes(s),
-	}
-	if s.Pixels {
-		m.Pixels = &model.PixelNorm{Center: 127.5, Scale: 63.75} // (x/255 - .5)/.25
-	}
-	return m, nil
 }
 
 func (p Params) audio(coeffs int) (model.Tower, error) {
@@ -176,36 +197,4 @@ func (p Params) audioName() string {
 		name += " both ways"
 	}
 	return name
-}
-
-func (p Params) head(s dataset.Shape) model.HeadOptions {
-	return model.HeadOptions{In: s.Channels, Kernel: p.HeadKernel}
-}
-
-// notes are the settings as tables show them beside the scores, and, called
-// note, what must be said of the features.
-func (p Params) notes(s dataset.Shape) []model.KeyString {
-	number := func(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
-	length := fmt.Sprintf("%s epochs", number(p.Epochs))
-	switch {
-	case p.Untrained:
-		length = "untrained"
-	case p.Steps > 0:
-		length = fmt.Sprintf("%d steps", p.Steps)
-	}
-	var out []model.KeyString
-	if note := model.FrozenNote(s.Tower); note != "" {
-		out = append(out, model.KeyString{Key: "note", Value: note})
-	}
-	if s.Tower != "" {
-		out = append(out, model.KeyString{Key: "features", Value: fmt.Sprintf("%s, %s: %dx%dx%d", s.Tower, s.Layer, s.Height, s.Width, s.Channels)})
-	}
-	return append(out, []model.KeyString{
-		{Key: "towers", Value: p.Image + " and " + p.audioName()},
-		{Key: "audio", Value: fmt.Sprintf("%d frames, length %s, normalize %s", p.Frames, p.Length, p.Normalize)},
-		{Key: "similarity", Value: fmt.Sprintf("%s x %s", p.Similarity, number(p.SimilarityScale))},
-		{Key: "loss", Value: fmt.Sprintf("%s, margin %s", p.Loss, number(p.Margin))},
-		{Key: "training", Value: fmt.Sprintf("%s, batch %d, seed %d", length, p.Batch, p.Seed)},
-		{Key: "optimizer", Value: fmt.Sprintf("Adam %s/%s, rate %s, %s", number(p.Beta1), number(p.Beta2), number(p.LearningRate), p.Schedule)},
-	}...)
 }

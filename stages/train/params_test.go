@@ -7,12 +7,14 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/hearsight/hearsight/artifacts"
 	"github.com/hearsight/hearsight/internal/learn"
+	"github.com/hearsight/hearsight/internal/nn"
 	"github.com/hearsight/hearsight/internal/table"
 	"github.com/hearsight/hearsight/stages/stage"
 	"github.com/hearsight/hearsight/stages/stage/stagetest"
@@ -35,6 +37,15 @@ func TestCheck(t *testing.T) {
 		"longest of fixed":       {map[string]any{"batching": "longest"}, "batching"},
 		"warm-up of a constant":  {map[string]any{"warmup": .1}, "warmup"},
 		"floor of a constant":    {map[string]any{"floor": .1}, "floor"},
+		"losses":                 {map[string]any{"loss": "infonce", "temperature": .07, "optimizer": "adamw", "weight_decay": .1, "clip_norm": 1}, ""},
+		"descent":                {map[string]any{"optimizer": "nesterov", "momentum": .9, "schedule": "step", "decay": .5, "decay_epochs": 3}, ""},
+		"cyclic":                 {map[string]any{"schedule": "cyclic", "cycle_epochs": 2, "floor": .01, "loss": "semihard", "margin": .2}, ""},
+		"temperature of a hinge": {map[string]any{"temperature": .5}, "temperature"},
+		"margin of a softmax":    {map[string]any{"loss": "infonce", "margin": .5}, "margin"},
+		"momentum of Adam":       {map[string]any{"momentum": .5}, "momentum"},
+		"no momentum":            {map[string]any{"optimizer": "nesterov"}, "momentum"},
+		"betas of SGD":           {map[string]any{"optimizer": "sgd", "beta1": .9, "beta2": .99, "epsilon": 1e-7}, "beta1beta2epsilon"},
+		"decay of a cosine":      {map[string]any{"schedule": "cosine", "decay": .5, "decay_epochs": 2, "cycle_epochs": 1}, "decaydecay_epochscycle_epochs"},
 		"head and a small tower": {map[string]any{"audio": "small"}, "audio"},
 		"small and a big tower":  {map[string]any{"image": "small"}, "audio"},
 	} {
@@ -45,6 +56,25 @@ func TestCheck(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s: problems with %q, want %q", name, got, c.want)
 		}
+	}
+}
+
+// TestNames: the names that a pipeline may use are those that there are.
+func TestNames(t *testing.T) {
+	have := map[string][]string{"loss": nn.Losses(), "optimizer": nn.Optimizers(), "schedule": learn.Schedules(), "similarity": nn.Similarities()}
+	for _, p := range Kind.Params() {
+		want, ok := have[p.Name]
+		if !ok {
+			continue
+		}
+		delete(have, p.Name)
+		got := slices.Sorted(slices.Values(p.Enum))
+		if slices.Sort(want); !slices.Equal(got, want) {
+			t.Errorf("%s: a pipeline may say %v, there are %v", p.Name, got, want)
+		}
+	}
+	if len(have) > 0 {
+		t.Errorf("there are no parameters for %v", have)
 	}
 }
 

@@ -2,7 +2,10 @@
 // and an audio tower whose outputs are near for what belongs together.
 //
 // A model starts from the feature maps of a frozen pretrained network (port
-// features, image: head) or from pixels (port images, image: small). The
+// features, image: head) or from pixels (port images, image: small). A VGG may be
+// trained along (image: vgg16 or vgg19, from the weights given): its last block
+// with finetune: conv5, from feature maps cut off before it, so that what stays
+// frozen is computed once; or all of it with finetune: all, from photos. The
 // defaults are the paper's: a convolutional audio tower of five layers, MISA,
 // the mean hinge loss over all impostors of a minibatch, Adam. What training
 // looks like while it goes on, loss and rate and P@10 over time, goes to the
@@ -45,8 +48,8 @@ var Kind = stage.New(stage.Kind{
 var inputs = []stage.Input{
 	{Name: "pairs", Doc: "captions, with the sets they belong to", Types: []string{"pairs"}},
 	{Name: "mfcc", Doc: "the captions' sound", Types: []string{"mfcc"}},
-	{Name: "features", Doc: "feature maps of the photos, for image: head", Types: []string{"features"}, Optional: true},
-	{Name: "images", Doc: "the photos themselves, for image: small", Types: []string{"images"}, Optional: true},
+	{Name: "features", Doc: "feature maps of the photos, for image: head and finetune: conv5", Types: []string{"features"}, Optional: true},
+	{Name: "images", Doc: "the photos themselves, for image: small and finetune: all", Types: []string{"images"}, Optional: true},
 }
 
 func run(ctx context.Context, t *stage.Task, p Params) error {
@@ -61,6 +64,9 @@ func run(ctx context.Context, t *stage.Task, p Params) error {
 	if err != nil {
 		return err
 	}
+	if left := d.LeftOut(); left != "" {
+		t.Report(stage.Progress{Message: left, Warning: true})
+	}
 	res, err := train(ctx, t, p, d)
 	if err = errors.Join(err, d.Close()); err != nil {
 		return err
@@ -73,7 +79,11 @@ func train(ctx context.Context, t *stage.Task, p Params, d *dataset.Data) (*lear
 	if len(data.Train) == 0 {
 		return nil, fmt.Errorf("no pairs in split %q: the splits are %v", p.Split, d.Splits())
 	}
-	network, err := p.model(d.Shape())
+	start, err := p.pretrained(t.Paths["weights"])
+	if err != nil {
+		return nil, err
+	}
+	network, err := p.model(d.Shape(), start)
 	if err != nil {
 		return nil, err
 	}
@@ -85,6 +95,10 @@ func train(ctx context.Context, t *stage.Task, p Params, d *dataset.Data) (*lear
 		Dir: t.Dir, CheckpointSteps: p.CheckpointSteps, CheckpointEvery: p.checkpointEvery(), Clock: watch.now,
 		Progress: watch.progress,
 		Key:      inputsKey(t),
+	}
+	if start != nil {
+		o.Key += start.Key()
+		o.Start = func(m *model.Model[float32]) error { return model.Fill(start, m) }
 	}
 	res, err := learn.Train(ctx, network, data, p.settings(), o)
 	return res, errors.Join(err, watch.close())

@@ -1,0 +1,72 @@
+package learn
+
+import (
+	"context"
+	"runtime"
+	"testing"
+
+	"github.com/hearsight/hearsight/internal/model"
+	"github.com/hearsight/hearsight/internal/nn"
+)
+
+// narrow is a tower with all channels but those of the input divided by so many.
+func narrow(t model.Tower, by int) model.Tower {
+	t.Layers = append([]model.Layer{}, t.Layers...)
+	for i := range t.Layers {
+		t.Layers[i].Channels /= by
+	}
+	return t
+}
+
+// narrowSpec is a system of the paper at a sixteenth of its width, or the small
+// one.
+func narrowSpec(t *testing.T, audio string) model.Spec {
+	spec := model.Spec{Height: 3, Width: 3, Frames: 96, Length: model.LengthTrue, Similarity: nn.MISA, Scale: 1, Init: model.InitPyTorch}
+	if audio == "small" {
+		spec.Height, spec.Width, spec.Pixels = 16, 16, &model.PixelNorm{Center: 127.5, Scale: 63.75}
+		spec.Image, spec.Audio = towers(t, "small", model.HeadOptions{}, "small")
+		return spec
+	}
+	spec.Image, spec.Audio = towers(t, "head", model.HeadOptions{In: 8}, audio)
+	spec.Image, spec.Audio = narrow(spec.Image, 16), narrow(spec.Audio, 16)
+	return spec
+}
+
+// TestMemory: a step of training takes less than a megabyte of new memory, and
+// nothing stays of it.
+func TestMemory(t *testing.T) {
+	steps := 1000
+	if testing.Short() {
+		steps = 100
+	}
+	for _, audio := range model.AudioNames() {
+		t.Run(audio, func(t *testing.T) {
+			spec, s := narrowSpec(t, audio), Paper()
+			s.Steps, s.Bucket = 1<<40, 32
+			run, err := newRun(spec, noiseData(spec, func(i int) int { return 20 + i }), s, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			do := func(n int) (m runtime.MemStats) {
+				for range n {
+					if err := run.step(context.Background()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				runtime.GC()
+				runtime.ReadMemStats(&m)
+				return m
+			}
+			before := do(50) // every length was seen
+			held := run.ws.Bytes()
+			after := do(steps)
+			if a := (after.TotalAlloc - before.TotalAlloc) / uint64(steps); a > 1<<20 {
+				t.Errorf("a step allocates %d bytes", a)
+			}
+			if after.HeapAlloc > before.HeapAlloc+1<<20 || run.ws.Bytes() != held {
+				t.Errorf("after %d more steps %d bytes are in use, before %d; the workspace holds %d, before %d",
+					steps, after.HeapAlloc, before.HeapAlloc, run.ws.Bytes(), held)
+			}
+		})
+	}
+}
