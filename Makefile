@@ -1,5 +1,5 @@
 # Each target is one line; longer logic sits in scripts/.
-.PHONY: build setup setup-test demo test test-more lint unit race purego generate cross fuzz readers crash clean
+.PHONY: build setup setup-test demo test test-more lint unit race purego generate cross fuzz readers crash bench bench-peers clean
 
 export CGO_ENABLED = 0
 GO ?= go
@@ -33,5 +33,9 @@ fuzz: ; @scripts/fuzz.sh $${FUZZTIME:-10s}
 readers: ; @scripts/readers.sh
 
 crash: build ; @scripts/crash.sh
+
+bench: ; @scripts/bench.sh
+
+bench-peers: ; @scripts/bench-peers.sh
 
 clean: ; rm -rf bin .hearsight demo

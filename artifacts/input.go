@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/hearsight/hearsight/internal/atomicfile"
 	"golang.org/x/sync/errgroup"
@@ -68,16 +69,45 @@ func (s *Store) Input(ctx context.Context, path string) (*Input, error) {
 		in.Digest = in.files[0].digest
 		return in, nil
 	}
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i := range in.files {
-		g.Go(func() error { return s.hashFile(ctx, &in.files[i]) })
-	}
-	if err := g.Wait(); err != nil {
+	if err := s.hashFiles(ctx, in.files); err != nil {
 		return nil, fmt.Errorf("hash input %s: %w", path, err)
 	}
 	in.Digest = in.digest()
 	return in, nil
+}
+
+// hashFiles fills in the digests of files, several at a time.
+func (s *Store) hashFiles(ctx context.Context, files []inputFile) error {
+	g, ctx := errgroup.WithContext(ctx)
+	var next atomic.Int64
+	for range min(len(files), runtime.GOMAXPROCS(0)) {
+		g.Go(func() error {
+			for i := next.Add(1) - 1; i < int64(len(files)); i = next.Add(1) - 1 {
+				if err := ctx.Err(); err != nil {
+					return context.Cause(ctx)
+				}
+				if err := s.hashFile(ctx, &files[i]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// Artifact returns a folder as an artifact of the same digest whose parts are
+// its files, with their digests and sizes, or nil for a single file. The store
+// does not hold them: Open fails.
+func (in *Input) Artifact() *Artifact {
+	if !in.folder {
+		return nil
+	}
+	a := &Artifact{Digest: in.Digest, Manifest: Manifest{Type: "folder", Parts: make([]Part, len(in.files))}}
+	for i, f := range in.files {
+		a.Manifest.Parts[i] = Part{Name: f.name, Digest: f.digest, Size: f.stamp.Size}
+	}
+	return a
 }
 
 // absolute is filepath.Abs, which asks for the working folder each time.

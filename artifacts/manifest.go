@@ -120,4 +120,9 @@ func (a *Artifact) Parts(schema string) []Part {
 
 // Open opens a part for reading. Its bytes are verified against its digest
 // when it is opened for the first time in this process.
-func (a *Artifact) Open(p Part) (*os.File, error) { return a.store.OpenObject(p.Digest) }
+func (a *Artifact) Open(p Part) (*os.File, error) {
+	if a.store == nil {
+		return nil, fmt.Errorf("open %.80q: it lies outside the store", p.Name)
+	}
+	return a.store.OpenObject(p.Digest)
+}

@@ -261,6 +261,20 @@ func (s *Store) Runs() []string {
 	return out
 }
 
+// WorkDir makes a folder for work that need not outlive this store's use. What
+// is left of it goes when the store is closed, or, if we are killed, when it is
+// next opened.
+func (s *Store) WorkDir() (string, error) {
+	dir, err := s.temp()
+	if err == nil {
+		err = s.fs.Mkdir(dir, 0o755)
+	}
+	if err != nil {
+		return "", fmt.Errorf("make a work folder: %w", s.explain(err))
+	}
+	return dir, nil
+}
+
 // plansDir holds specs as they were parsed, under names that say of what.
 const (
 	plansDir = "plans"

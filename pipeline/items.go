@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -72,6 +73,9 @@ func (r *run) runItems(ctx context.Context, n *node, in map[string][]*artifacts.
 	if t.closeDo != nil {
 		err = errors.Join(err, t.closeDo())
 	}
+	if t.task.Dir != "" {
+		err = errors.Join(err, os.RemoveAll(t.task.Dir))
+	}
 	return art, err
 }
 
@@ -79,10 +83,16 @@ func (t *itemRun) run(ctx context.Context) (*artifacts.Artifact, error) {
 	a := t.n.Action
 	// Of the whole stage's ctx: a shard's ends with the shard.
 	t.opened = sync.OnceValues(func() (do stage.Do[any], err error) {
+		if t.task.Dir, err = t.r.e.store.WorkDir(); err != nil {
+			return nil, err
+		}
 		do, t.closeDo, err = t.ops.Open(ctx, t.task, a.canonical)
 		return do, err
 	})
-	items, err := listItems(ctx, a, t.task)
+	items, err := a.listed, error(nil)
+	if a.listed = nil; items == nil {
+		items, err = listItems(ctx, a, t.task)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("list items: %w", err)
 	}
@@ -212,16 +222,16 @@ func listItems(ctx context.Context, a *Action, task *stage.Task) ([]item, error)
 
 // itemKey hashes all that decides an item's row.
 func itemKey(base string, it stage.Item) artifacts.Digest {
-	h := sha256.New()
-	io.WriteString(h, itemHeader)
-	io.WriteString(h, base)
-	for _, s := range append([]string{it.ID}, it.Key...) { // lengths, so that no two lists look alike
-		var n [8]byte
-		binary.LittleEndian.PutUint64(n[:], uint64(len(s)))
-		h.Write(n[:])
-		io.WriteString(h, s)
+	b := make([]byte, 0, len(itemHeader)+len(base)+len(it.ID)+100*(1+len(it.Key)))
+	b = append(append(b, itemHeader...), base...)
+	add := func(s string) { // lengths, so that no two lists look alike
+		b = append(binary.LittleEndian.AppendUint64(b, uint64(len(s))), s...)
 	}
-	return artifacts.Digest(h.Sum(nil))
+	add(it.ID)
+	for _, s := range it.Key {
+		add(s)
+	}
+	return sha256.Sum256(b)
 }
 
 // shardOf returns which of n shards an id belongs to, for ever.
@@ -323,10 +333,18 @@ func (e *Engine) lastItems(origin string) (map[string]itemState, *artifacts.Arti
 func (e *Engine) planItems(ctx context.Context, p *Plan, a *Action) ([]item, error) {
 	in, _ := p.inputs(a)
 	t := &stage.Task{Stage: a.Stage.Name, Inputs: in, Paths: make(map[string]string), CPUs: 1, Numeric: e.o.Numeric, Report: func(stage.Progress) {}, Out: noOutput{}}
-	for _, x := range a.ext {
-		t.Paths[x.param] = x.path
-	}
+	a.outside(t)
 	return listItems(ctx, a, t)
+}
+
+// isLast reports whether s is what its last result was made of.
+func (e *Engine) isLast(s shard) bool {
+	d, ok := e.store.Lineage(s.origin)
+	if !ok || len(s.items) == 0 {
+		return false
+	}
+	art, err := e.store.Result(s.key)
+	return err == nil && art.Digest == d
 }
 
 // compareItems counts how shards differ from the last results of a's.
@@ -336,6 +354,10 @@ func (e *Engine) compareItems(a *Action, shards []shard) (c ItemChanges) {
 		now[s.index] = s
 	}
 	for i, s := range now {
+		if e.isLast(s) {
+			c.Total += int64(len(s.items))
+			continue
+		}
 		old, _ := e.lastItems(shardOrigin(a, i))
 		c.Total += int64(len(s.items))
 		for _, it := range s.items {

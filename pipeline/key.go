@@ -20,6 +20,7 @@ import (
 //	param engine "espeak-ng"          the others, sorted, as canonical JSON
 //	tool espeak-ng "1.51"             as the kind named them
 //	shards 16                         kinds that work item by item
+//	external folder sha256:…          the folder whose files are the items
 //	input captions sha256:…           ports in the kind's order, then the spec's
 //
 // That of a shard has the same lines up to the tools, and then
@@ -39,6 +40,7 @@ type external struct {
 	path   string // where it lies
 	digest artifacts.Digest
 	input  *artifacts.Input
+	items  bool // see pathParam
 }
 
 // describeBase writes the lines that a stage's action and its shards share.
@@ -50,8 +52,9 @@ func describeBase(k stage.Kind, r recipe, numeric string, ext []external, tools 
 		b = append(append(append(b, "numeric "...), oneLine(numeric)...), '\n')
 	}
 	for _, x := range ext {
-		b = append(append(append(b, "external "...), x.param...), ' ')
-		b = append(append(b, x.digest.String()...), '\n')
+		if !x.items {
+			b = appendExternal(b, x)
+		}
 	}
 	b = append(b, r.lines...)
 	for _, t := range tools {
@@ -59,6 +62,11 @@ func describeBase(k stage.Kind, r recipe, numeric string, ext []external, tools 
 		b = append(strconv.AppendQuote(b, t.Version), '\n')
 	}
 	return string(b)
+}
+
+func appendExternal(b []byte, x external) []byte {
+	b = append(append(append(b, "external "...), x.param...), ' ')
+	return append(append(b, x.digest.String()...), '\n')
 }
 
 // splitParams returns the values of complete parameters by their names.
@@ -105,6 +113,11 @@ func describeAction(a *Action, inputs map[string][]*artifacts.Artifact) string {
 	b = append(append(b, actionHeader...), a.base...)
 	if a.kind.Items() != nil {
 		b = append(strconv.AppendInt(append(b, "shards "...), int64(a.shards()), 10), '\n')
+	}
+	for _, x := range a.ext {
+		if x.items { // like an input: not in the keys of items
+			b = appendExternal(b, x)
+		}
 	}
 	for _, port := range a.kind.Inputs {
 		for _, in := range inputs[port.Name] {

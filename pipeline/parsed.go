@@ -115,6 +115,7 @@ func encodeParsed(p *Parsed) []byte {
 		for _, x := range r.paths {
 			e.text(x.param)
 			e.text(x.path)
+			e.flag(x.items)
 		}
 	}
 	sum := sha256.Sum256(e.b)
@@ -142,7 +143,7 @@ func decodeParsed(data []byte) (*Parsed, error) {
 			r.paths = make([]pathParam, n)
 		}
 		for k := range r.paths {
-			r.paths[k] = pathParam{param: d.text(), path: d.text()}
+			r.paths[k] = pathParam{param: d.text(), path: d.text(), items: d.flag()}
 		}
 		if d.bad {
 			break
@@ -162,7 +163,13 @@ type recipe struct {
 }
 
 // A pathParam is a path that a parameter names, relative to Options.Dir.
-type pathParam struct{ param, path string } // "weights", or "weights/0" for the first of a list
+type pathParam struct {
+	param, path string // param is "weights", or "weights/0" for the first of a list
+	items       bool   // its files are the items, and each counts for its own alone
+}
+
+// pathOfItems is the tag of a path parameter of which that is so.
+const pathOfItems = "items"
 
 func newRecipe(k stage.Kind, given map[string]any) (r recipe, err error) {
 	if r.canonical, err = k.Canonical(given); err != nil {
@@ -188,7 +195,7 @@ func newRecipe(k stage.Kind, given map[string]any) (r recipe, err error) {
 				name += "/" + strconv.Itoa(i)
 			}
 			if path != "" { // an empty path names nothing
-				r.paths = append(r.paths, pathParam{name, path})
+				r.paths = append(r.paths, pathParam{name, path, p.Path == pathOfItems})
 			}
 		}
 	}

@@ -67,7 +67,8 @@ type Action struct {
 	base      string // the part of the description that needs no inputs
 	ext       []external
 	deps      []*Action
-	frozen    bool // an input of what may run; may not run itself
+	listed    []item // of a per-item stage that must run, if they are known
+	frozen    bool   // an input of what may run; may not run itself
 }
 
 // ItemChanges counts how a stage's items differ from its last result's.
@@ -175,6 +176,7 @@ func (e *Engine) planAction(ctx context.Context, p *Plan, a *Action) error {
 			}
 			return nil // healed when it runs
 		}
+		a.listed = items
 		c := e.compareItems(a, cutItems(a, items))
 		a.Items = &c
 		a.Reason += " (" + c.String() + ")"
@@ -306,14 +308,15 @@ func (p *preparer) prepare(ctx context.Context, a *Action, i int) error {
 // externals hashes what the path parameters of a name.
 func (p *preparer) externals(ctx context.Context, a *Action, r recipe) error {
 	for _, x := range r.paths {
-		if err := p.external(ctx, a, x.param, x.path); err != nil {
+		if err := p.external(ctx, a, x); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (p *preparer) external(ctx context.Context, a *Action, param, path string) error {
+func (p *preparer) external(ctx context.Context, a *Action, named pathParam) error {
+	path := named.path
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(p.e.o.Dir, path)
 	}
@@ -321,12 +324,12 @@ func (p *preparer) external(ctx context.Context, a *Action, param, path string) 
 	if !ok {
 		in, err := p.e.store.Input(ctx, path)
 		if err != nil {
-			return fmt.Errorf("%s: %w", param, err)
+			return fmt.Errorf("%s: %w", named.param, err)
 		}
 		x = external{path: path, digest: in.Digest, input: in}
 		p.hashed[path] = x
 	}
-	x.param = param
+	x.param, x.items = named.param, named.items
 	a.ext = append(a.ext, x)
 	return nil
 }

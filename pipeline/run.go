@@ -153,7 +153,7 @@ func (r *run) emit(ev Event) {
 	}
 	r.e.o.Events(ev)
 	if err != nil { // nothing depends on the journal, but it must not end unnoticed
-		r.e.o.Events(Event{Time: ev.Time, Type: Message, Warning: true, Reason: err.Error()})
+		r.e.o.Events(Event{Time: ev.Time, Type: Message, Stage: "journal", Warning: true, Reason: err.Error()})
 	}
 }
 
@@ -338,7 +338,7 @@ func holds(a *artifacts.Artifact, d artifacts.Digest) bool {
 // takeBack has n, which had its result, work it out again. Inputs of its own
 // that are damaged too come to light then.
 func (r *run) takeBack(n *node) {
-	n.Artifact, n.Key, n.Forced = nil, artifacts.ActionKey{}, false
+	n.Artifact, n.Key, n.Forced, n.listed = nil, artifacts.ActionKey{}, false, nil
 	for _, u := range n.users {
 		if u.phase == waiting {
 			u.left++

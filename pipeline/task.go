@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -74,9 +75,7 @@ func (r *run) runWhole(ctx context.Context, a *Action, in map[string][]*artifact
 func (r *run) task(ctx context.Context, a *Action, in map[string][]*artifacts.Artifact) *stage.Task {
 	t := &stage.Task{Stage: a.Stage.Name, Inputs: in, CPUs: r.cpus(a), Numeric: r.e.o.Numeric, Out: noOutput{}, Now: r.e.o.Clock.Now}
 	t.Paths = make(map[string]string, len(a.ext))
-	for _, x := range a.ext {
-		t.Paths[x.param] = x.path
-	}
+	a.outside(t)
 	t.Report = func(p stage.Progress) {
 		ev := Event{Type: Progress, Stage: a.Stage.Name, Unit: p.Unit, Metrics: p.Metrics, Counts: Counts{Finished: p.Done, Total: p.Total}}
 		if p.Message != "" {
@@ -85,6 +84,19 @@ func (r *run) task(ctx context.Context, a *Action, in map[string][]*artifacts.Ar
 		r.emit(ev)
 	}
 	return t
+}
+
+// outside tells t of what lies outside the store. A folder of items is at
+// the port of its parameter's name too, as an artifact whose parts are its
+// files: so a kind lists them without reading them.
+func (a *Action) outside(t *stage.Task) {
+	for _, x := range a.ext {
+		t.Paths[x.param] = x.path
+		if f := x.input.Artifact(); x.items && f != nil {
+			t.Inputs = maps.Clone(t.Inputs)
+			t.Inputs[x.param] = []*artifacts.Artifact{f}
+		}
+	}
 }
 
 // cpus is how many cores one job of a holds.
@@ -181,6 +193,9 @@ func (e *RejectLimitError) Error() string {
 // what was made of something else than the key says must not be committed.
 func (r *run) unchanged(ctx context.Context, a *Action) error {
 	for _, x := range a.ext {
+		if x.items {
+			continue // whoever does an item sees to its own file
+		}
 		changed, err := x.input.Changed(ctx)
 		if err != nil {
 			return fmt.Errorf("%s: %w", x.param, err)

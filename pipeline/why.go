@@ -104,7 +104,12 @@ func parseDescription(d string, words int) []Change {
 // whyNew says how the description of a differs from its last result's.
 func (e *Engine) whyNew(a *Action) string {
 	last, ok := e.lastDescription(a.Stage.Name)
-	if !ok {
+	switch {
+	case !ok && e.last[a.Stage.Name] == a.Key.String():
+		return "its result is no longer in the store"
+	case !ok && e.last[a.Stage.Name] != "":
+		return "not the same as in its last run, whose result is no longer in the store"
+	case !ok:
 		return "not run yet"
 	}
 	changes := Diff(last, a.Description)
@@ -170,6 +175,13 @@ type Why struct {
 	ItemChanges []Change
 }
 
+// An UnknownItemError names an item that a stage neither has nor had.
+type UnknownItemError struct{ Stage, Item string }
+
+func (e *UnknownItemError) Error() string {
+	return fmt.Sprintf("stage %s has no item %s", e.Stage, oneLine(e.Item))
+}
+
 // Why explains the planned state of "STAGE" or "STAGE/ITEM" from p: how its
 // description differs from that of the last result.
 func (e *Engine) Why(ctx context.Context, p *Plan, what string) (*Why, error) {
@@ -187,7 +199,7 @@ func (e *Engine) Why(ctx context.Context, p *Plan, what string) (*Why, error) {
 		return w, nil
 	}
 	if a.kind.Items() == nil {
-		return nil, fmt.Errorf("stage %s does not work item by item", name)
+		return nil, &SelectionError{Reason: "stage " + name + " does not work item by item"}
 	}
 	if _, ok := p.inputs(a); !ok {
 		w.Reason = "the items of " + name + " are not known: it " + a.Reason
@@ -211,7 +223,7 @@ func (e *Engine) whyItem(ctx context.Context, p *Plan, a *Action, w *Why) error 
 	old, had := states[w.Item]
 	switch {
 	case now == nil && !had:
-		return fmt.Errorf("stage %s has no item %s", w.Stage, oneLine(w.Item))
+		return &UnknownItemError{Stage: w.Stage, Item: w.Item}
 	case now == nil:
 		w.State, w.Reason = Cached, "the item is no longer in the inputs"
 	case had && old.Key == now.key:

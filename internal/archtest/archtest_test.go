@@ -50,6 +50,7 @@ var rules = [][]string{
 	{"pipeline/*", "pipeline", "spec", "artifacts", "stages/stage", "internal/atomicfile", "internal/tool"},
 
 	{"cmd/*", "spec", "artifacts", "artifacts/*", "pipeline", "pipeline/*", "stages", "stages/*", "internal/*"},
+	{"scripts/benchmark", "pipeline", "internal/*", "internal/kernel/simd"},
 	{"scripts/*", "pipeline", "internal/*"},
 }
 

@@ -4,11 +4,13 @@
 //
 // Training sees pairs of a picture and a clip that describes it ([Data]). Each
 // step takes a minibatch from the [Sampler], runs forward and backward through
-// the two towers, and moves the weights by Adam. Nothing in it is random at run
-// time: the order of pairs follows from (seed, epoch), the initial weights from
-// the seed and their names, the learning rate from the step. So a [Train] that
-// was killed goes on from its last checkpoint and ends with the same bytes as
-// one that was not, on any number of cores.
+// the two towers, and moves the weights by an optimizer, all as the [Settings]
+// say: the paper's Adam and mean hinge, or another. Nothing in it is random at
+// run time: the order of pairs follows from (seed, epoch), the impostors that a
+// loss draws from (seed, step), the initial weights from the seed and their
+// names, the learning rate from the step. So a [Train] that was killed goes on
+// from its last checkpoint and ends with the same bytes as one that was not, on
+// any number of cores.
 //
 //	r, err := learn.Train(ctx, spec, data, settings, learn.Options{Dir: dir, Progress: show})
 //	r.Model.WriteWeights(w)

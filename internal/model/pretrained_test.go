@@ -87,6 +87,9 @@ func TestPretrained(t *testing.T) {
 		"vgg16 random":      {"vgg16", FrozenOptions{Init: InitRandom, Seed: 3}},
 	} {
 		t.Run(title, func(t *testing.T) {
+			if testing.Short() && title != "vgg16 torchvision" {
+				t.Skip("whole VGGs take seconds")
+			}
 			dir := ""
 			if c.o.Init != InitRandom {
 				dir = sharedtest.Path(t, "data", "weights")

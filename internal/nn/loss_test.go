@@ -75,7 +75,7 @@ func TestCollapsed(t *testing.T) {
 				if !math.IsNaN(want) || got != 0 {
 					t.Errorf("%s, batch %d: loss %v, said %v: nothing is farther than the true partner", l.Kind, b, got, want)
 				}
-			} else if math.Abs(got-want) > 1e-5*want || l.Kind == LossHinge && got != 2 {
+			} else if !(math.Abs(got-want) <= 1e-5*want) || l.Kind == LossHinge && got != 2 {
 				t.Errorf("%s, batch %d: loss of a collapsed model is %v, said %v", l.Kind, b, got, want)
 			}
 		}

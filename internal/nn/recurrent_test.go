@@ -329,3 +329,69 @@ func BenchmarkSquash(b *testing.B) {
 		})
 	}
 }
+
+// TestRecurrentMemory: a run packs its weights, and works, in memory that the
+// workspace has.
+func TestRecurrentMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("under -race, sync.Pool forgets at random")
+	}
+	const n, frames, hidden = 4, 16, 128
+	for _, kind := range []string{LSTM, GRU} {
+		w := Gates(kind) * hidden
+		g := NewGraph(NewWorkspace[float32](), true)
+		p := func(name string, shape ...int) *Node { return g.Param(NewParam[float32](name, shape...)) }
+		y := g.Recurrent(p("x", n, frames, 8), Recurrent{Kind: kind, WX: p("wx", 8, w), WH: p("wh", hidden, w), BX: p("bx", w), BH: p("bh", w)})
+		m := compiled(t, g, weighted(g, y, make([]float32, n*frames*hidden)))
+		mustRun(t, m)
+		held := g.ws.Bytes()
+		var before, after runtime.MemStats
+		const runs = 10
+		runtime.ReadMemStats(&before)
+		for range runs {
+			mustRun(t, m)
+		}
+		runtime.ReadMemStats(&after)
+		if a := (after.TotalAlloc - before.TotalAlloc) / runs; a > 4*hidden*uint64(w)/2 || g.ws.Bytes() != held {
+			t.Errorf("%s: a run allocates %d bytes, the weights of the state are %d", kind, a, 4*hidden*w)
+		}
+	}
+}
+
+// TestCrew: every i once a run, whatever the number of goroutines; a panic comes
+// back and the next run works.
+func TestCrew(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	for _, procs := range []int{1, 2, 5} {
+		runtime.GOMAXPROCS(procs)
+		for _, n := range []int{1, 2, 3, 64} {
+			counts, bad := make([]int, n), -1
+			c := newCrew(n, false, func(i int) {
+				if counts[i]++; i == bad {
+					panic("bad")
+				}
+			})
+			for range 50 {
+				c.run()
+			}
+			if !slices.Equal(counts, slices.Repeat([]int{50}, n)) {
+				t.Errorf("%d goroutines, %d calls: counts %v", procs, n, counts)
+			}
+			bad = n - 1
+			func() {
+				defer func() {
+					if r := recover(); r != "bad" {
+						t.Errorf("%d goroutines, %d calls: recovered %v", procs, n, r)
+					}
+				}()
+				c.run()
+			}()
+			bad = -1
+			clear(counts)
+			if c.run(); !slices.Equal(counts, slices.Repeat([]int{1}, n)) {
+				t.Errorf("%d goroutines, %d calls, after a panic: counts %v", procs, n, counts)
+			}
+			c.stop()
+		}
+	}
+}

@@ -79,8 +79,8 @@ func TestGemm(t *testing.T) {
 			t.Fatalf("%s: %+v", kind, s)
 		}
 		for i, p := range s.Peak {
-			if share := s.Values[i] / p; !(share > .01 && share < 20) { // a neighbour may take the CPU from either
-				t.Errorf("%s: %.1f of a peak of %.1f GFLOP/s", kind, s.Values[i], p)
+			if share := s.PerCPU[i]; !(share > .05 && share < 1.5) || p <= 0 {
+				t.Errorf("%s: a share of %.2f of the peak", kind, share)
 			}
 		}
 	}
@@ -136,8 +136,8 @@ func TestRows(t *testing.T) {
 	}
 	// The share of the peak is the median of the pairs.
 	g := work{name: "g", unit: "GFLOP/s", least: .9}
-	rows := rowsOf(g, []*sample{{Values: []float64{90, 45, 80}, CPU: []float64{1, 1, 1}, Peak: []float64{100, 50, 100}}}, nil)
-	if r := rows[0]; len(rows) != 1 || r.ratio != .9 || r.ours != 80 || r.peer != 100 || r.verdict() != "ok" {
+	rows := rowsOf(g, []*sample{{Values: []float64{90, 45, 80}, CPU: []float64{1, 1, 1}, Peak: []float64{100, 50, 100}, PerCPU: []float64{.7, .8, .9}}}, nil)
+	if r := rows[0]; len(rows) != 1 || r.cpuRatio != .8 || r.ratio != .9 || r.ours != 80 || r.peer != 100 || r.verdict() != "ok" {
 		t.Errorf("rows of a product: %+v", rows)
 	}
 }

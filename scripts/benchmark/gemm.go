@@ -68,15 +68,17 @@ func (p shape) run(threads int) func(s *sample, reps int) error {
 		}
 		peak(threads)
 		for range reps {
-			if v := peak(threads); v > 0 {
-				s.Peak = append(s.Peak, v)
-			}
+			most, mostCPU := peak(threads)
 			l := start()
 			for range calls {
 				f()
 			}
 			wall, cpu := l.seconds()
-			s.Values, s.CPU = append(s.Values, flop*float64(calls)/wall/1e9), append(s.CPU, cpu/float64(calls))
+			did := flop * float64(calls) / 1e9
+			s.Values, s.CPU = append(s.Values, did/wall), append(s.CPU, cpu/float64(calls))
+			if most > 0 && cpu > 0 {
+				s.Peak, s.PerCPU = append(s.Peak, most), append(s.PerCPU, did/cpu/mostCPU)
+			}
 		}
 		return nil
 	}
@@ -98,9 +100,10 @@ func (p shape) product() func() {
 	return func() { kernel.Gemm(m, n, k, a, k, b, n, c, n, false) }
 }
 
-// peak is what the FMA units of so many CPUs give, in GFLOP/s, on the numeric
-// path in use; 0 where there is no assembly to measure it.
-func peak(threads int) float64 {
+// peak is what the FMA units of so many CPUs give on the numeric path in use, in
+// GFLOP a second and GFLOP a CPU second; 0 where there is no assembly to measure
+// it.
+func peak(threads int) (rate, perCPU float64) {
 	for _, set := range simd.Sets() {
 		if set.Name != kernel.Numeric() {
 			continue
@@ -108,10 +111,11 @@ func peak(threads int) float64 {
 		const rounds, parts = 1 << 13, 32 // 1.8 GFLOP with AVX-512
 		l := start()
 		kernel.Parallel(parts*threads, func(int) { set.Peak(rounds) })
-		wall, _ := l.seconds()
-		return 2 * float64(rounds*parts*threads) * simd.PeakFMAs * float64(set.Lanes) / wall / 1e9
+		wall, cpu := l.seconds()
+		did := 2 * float64(rounds*parts*threads) * simd.PeakFMAs * float64(set.Lanes) / 1e9
+		return did / wall, did / max(cpu, 1e-9)
 	}
-	return 0
+	return 0, 0
 }
 
 // noise is n numbers that are not alike.

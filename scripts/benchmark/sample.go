@@ -19,9 +19,10 @@ import (
 type sample struct {
 	Name    string    `json:"name"`
 	Unit    string    `json:"unit"`
-	Values  []float64 `json:"values"`         // one a repetition
-	CPU     []float64 `json:"cpu_s"`          // CPU seconds of each
-	Peak    []float64 `json:"peak,omitempty"` // GFLOP/s of the FMA units alone, just before each
+	Values  []float64 `json:"values"`              // one a repetition
+	CPU     []float64 `json:"cpu_s"`               // CPU seconds of each
+	Peak    []float64 `json:"peak,omitempty"`      // GFLOP/s of the FMA units alone, just before each
+	PerCPU  []float64 `json:"share_cpu,omitempty"` // share of the peak, by CPU seconds in place of the clock
 	Numeric string    `json:"numeric"`
 	Load    float64   `json:"load1"`
 	Memory  int64     `json:"vmhwm,omitempty"` // bytes, the most that was resident; 0 where no one knows

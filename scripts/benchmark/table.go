@@ -22,7 +22,7 @@ type row struct {
 	peerName   string
 	ratio      float64 // > 1: ours is faster
 	least      float64 // ratio that is asked for; 0: none
-	cpuRatio   float64 // the same of CPU seconds; 0: not known
+	cpuRatio   float64 // the same by CPU seconds; 0: not known
 	limit      float64 // of ours, in its unit; 0: none
 	load       float64
 	note       string
@@ -30,7 +30,7 @@ type row struct {
 
 // rowsOf are the rows of a work: one for each peer, or one, and its memory.
 func rowsOf(w work, mine []*sample, theirs [][]reading) []row {
-	var values, cpu, loads, memory, shares, peaks []float64
+	var values, cpu, loads, memory, shares, sharesCPU, peaks []float64
 	for _, s := range mine {
 		loads, memory = append(loads, s.Load), append(memory, float64(s.Memory)/1e9)
 		cpu = append(cpu, s.CPU...)
@@ -40,7 +40,7 @@ func rowsOf(w work, mine []*sample, theirs [][]reading) []row {
 			values = append(values, s.Values...)
 		}
 		for i, p := range s.Peak {
-			peaks, shares = append(peaks, p), append(shares, s.Values[i]/p)
+			peaks, shares, sharesCPU = append(peaks, p), append(shares, s.Values[i]/p), append(sharesCPU, s.PerCPU[i])
 		}
 	}
 	base := row{name: w.name, unit: w.unit, ours: median(values), load: median(loads), note: note(mine[0], len(mine))}
@@ -55,6 +55,7 @@ func rowsOf(w work, mine []*sample, theirs [][]reading) []row {
 		}
 	case len(peaks) > 0:
 		base.peer, base.peerName, base.ratio, base.least = median(peaks), "FMA peak", median(shares), w.least
+		base.cpuRatio = median(sharesCPU)
 		out = append(out, base)
 	default:
 		out = append(out, base)
@@ -179,7 +180,7 @@ func (t *table) keep(r row) error {
 }
 
 func (t *table) end() error {
-	_, err := fmt.Fprintf(t.out, "\n%d short of what is asked, load %.1f. ratio: > 1, ours is faster; cpu: the same of the least CPU seconds of a repetition.\n", t.short, load())
+	_, err := fmt.Fprintf(t.out, "\n%d short of what is asked, load %.1f. ratio: > 1, ours is faster; cpu: the same by CPU seconds, the least of a repetition.\n", t.short, load())
 	if t.file != nil {
 		err = errors.Join(err, t.file.Close())
 	}

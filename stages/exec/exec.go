@@ -119,7 +119,7 @@ func checkName(name string) error {
 
 func below(folder, name string) bool { return strings.HasPrefix(name, folder+"/") }
 
-func keys(m map[string]string) []string {
+func keys[V any](m map[string]V) []string {
 	out := make([]string, 0, len(m))
 	for k := range m {
 		out = append(out, k)

@@ -57,12 +57,40 @@ func export(a *artifacts.Artifact, dir string) error {
 		if err != nil {
 			return err
 		}
+		if p.Schema == filesSchema {
+			if err := errors.Join(unpack(from, p.Size, dir), from.Close()); err != nil {
+				return fmt.Errorf("%s: %w", p.Name, err)
+			}
+			continue
+		}
 		to, err := createOutput(filepath.Join(dir, filepath.FromSlash(p.Name)))
 		if err != nil {
 			return errors.Join(err, from.Close())
 		}
 		_, err = io.Copy(to, from)
 		if err = errors.Join(err, to.Chmod(0o444), to.Close(), from.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// unpack writes the files of an archive into a folder: a command sees the
+// results of exec_each as if it had made them one by one.
+func unpack(f *os.File, size int64, dir string) error {
+	for h, body := range archived(f, size) {
+		if body.err != nil {
+			return body.err
+		}
+		if err := checkName(h.Name); err != nil {
+			return err
+		}
+		to, err := createOutput(filepath.Join(dir, filepath.FromSlash(h.Name)))
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(to, body.r)
+		if err = errors.Join(err, to.Chmod(0o444), to.Close()); err != nil {
 			return err
 		}
 	}
