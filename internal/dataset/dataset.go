@@ -29,6 +29,22 @@ type Inputs[P any] struct {
 	Pairs, MFCC, Features, Images rows.Parts[P]
 }
 
+// Of makes Inputs from artifacts of one type, nil ones being left out.
+func Of[P any, A interface {
+	comparable
+	rows.Parts[P]
+}](pairs, mfcc, features, images A) Inputs[P] {
+	var none A
+	in := Inputs[P]{Pairs: pairs, MFCC: mfcc}
+	if features != none {
+		in.Features = features
+	}
+	if images != none {
+		in.Images = images
+	}
+	return in
+}
+
 // Shape is what one photo and one frame look like.
 type Shape struct {
 	Height, Width, Channels int  // of a feature map or of a picture
@@ -36,6 +52,12 @@ type Shape struct {
 	Coeffs                  int  // numbers a frame
 
 	Tower, Layer string // what made the feature maps, as their file says
+}
+
+// Source names the network and layer that feature maps come from, and their
+// size: "vgg16, conv5_3: 14x14x512".
+func (s Shape) Source() string {
+	return fmt.Sprintf("%s, %s: %dx%dx%d", s.Tower, s.Layer, s.Height, s.Width, s.Channels)
 }
 
 // Data is joined pairs. It implements learn.Clips and learn.Images.

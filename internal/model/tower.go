@@ -54,10 +54,8 @@ var (
 	audioNames  = []string{"conv5", "conv6", "lstm", "gru", "small"}
 )
 
-// FrozenNames, ImageNames and AudioNames list the networks.
-func FrozenNames() []string { return slices.Clone(frozenNames) }
-func ImageNames() []string  { return slices.Clone(imageNames) }
-func AudioNames() []string  { return slices.Clone(audioNames) }
+// AudioNames lists the audio towers.
+func AudioNames() []string { return slices.Clone(audioNames) }
 
 // unknown is the error for a name that is not among have.
 func unknown(what, name string, have []string) error {

@@ -53,9 +53,6 @@ func (m *Machine[T]) Run() error {
 	return nil
 }
 
-// Close gives up the machine.
-func (m *Machine[T]) Close() error { return m.vm.Close() }
-
 // Data returns the elements of a node, not a copy: of an input, to fill it
 // before a run; of any other node, what the last run made.
 func (m *Machine[T]) Data(n *Node) []T {

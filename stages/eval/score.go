@@ -53,6 +53,11 @@ func fits(m *model.Model[float32], s dataset.Shape) error {
 	if m.Audio.In != s.Coeffs {
 		return fmt.Errorf("the model takes frames of %d coefficients and is given %d", m.Audio.In, s.Coeffs)
 	}
+	for _, n := range m.Notes {
+		if n.Key == "features" && s.Tower != "" && n.Value != s.Source() {
+			return fmt.Errorf("the model learnt from features of %s and is given those of %s", n.Value, s.Source())
+		}
+	}
 	return nil
 }
 

@@ -28,7 +28,7 @@ func (p Params) notes(s dataset.Shape) []model.KeyString {
 		out = append(out, model.KeyString{Key: "note", Value: note})
 	}
 	if s.Tower != "" {
-		out = append(out, model.KeyString{Key: "features", Value: fmt.Sprintf("%s, %s: %dx%dx%d", s.Tower, s.Layer, s.Height, s.Width, s.Channels)})
+		out = append(out, model.KeyString{Key: "features", Value: s.Source()})
 	}
 	return append(out, []model.KeyString{
 		{Key: "towers", Value: p.imageName() + " and " + p.audioName()},

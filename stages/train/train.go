@@ -53,14 +53,7 @@ var inputs = []stage.Input{
 }
 
 func run(ctx context.Context, t *stage.Task, p Params) error {
-	in := dataset.Inputs[artifacts.Part]{Pairs: t.Input("pairs"), MFCC: t.Input("mfcc")}
-	if a := t.Input("features"); a != nil {
-		in.Features = a
-	}
-	if a := t.Input("images"); a != nil {
-		in.Images = a
-	}
-	d, err := dataset.Open(in)
+	d, err := dataset.Open(dataset.Of[artifacts.Part](t.Input("pairs"), t.Input("mfcc"), t.Input("features"), t.Input("images")))
 	if err != nil {
 		return err
 	}
