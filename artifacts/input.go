@@ -181,7 +181,7 @@ func (f *inputFile) read(ctx context.Context) (before, after atomicfile.Stamp, e
 	}
 	before = atomicfile.StampOf(info)
 	h := sha256.New()
-	if _, err := io.CopyBuffer(h, &ctxReader{ctx, file}, make([]byte, readBuffer)); err != nil {
+	if _, err := io.CopyBuffer(h, &ctxReader{ctx, file}, make([]byte, bufferFor(info.Size()))); err != nil {
 		return before, after, err
 	}
 	if info, err = file.Stat(); err != nil {

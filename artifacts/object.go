@@ -22,6 +22,10 @@ const writeBuffer = 64 << 10
 
 const readBuffer = 256 << 10 // bytes hashed at a time
 
+// bufferFor is readBuffer, or less for a file that is smaller: clearing it would
+// cost more than reading that.
+func bufferFor(size int64) int64 { return min(max(size+1, bytes.MinRead), readBuffer) }
+
 // A Writer writes one object. It is not safe for use by several goroutines.
 type Writer struct {
 	s    *Store
@@ -223,7 +227,7 @@ func (s *Store) hashObject(ctx context.Context, d Digest) (os.FileInfo, error) {
 	}
 	readNS := s.o.Now().UnixNano()
 	h := sha256.New()
-	if _, err := io.CopyBuffer(h, &ctxReader{ctx, f}, make([]byte, readBuffer)); err != nil {
+	if _, err := io.CopyBuffer(h, &ctxReader{ctx, f}, make([]byte, bufferFor(info.Size()))); err != nil {
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}

@@ -361,7 +361,7 @@ func (s *Store) explain(err error) error {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return fmt.Errorf("the disk that holds %s is full: free some space, or run gc: %w", s.dir, err)
 	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%s cannot be written to: choose another store, or one that you may write to (what only reads works with it as it is): %w", s.dir, err)
+		return fmt.Errorf("%s cannot be written to: use another store, or get the right to write to this one (commands that only read work as it is): %w", s.dir, err)
 	}
 	return err
 }

@@ -14,6 +14,9 @@
 // digests are known is its own key known. If they turn out as before, it is
 // cached after all (early cut-off).
 //
+// All this is cheap enough to be done each time: what a spec parses into is kept
+// in the store (ParseSpec), and a result that is there costs a few stats.
+//
 // # Run
 //
 // Run goes through the plan as inputs become ready, under an Executor's budget

@@ -20,16 +20,16 @@ import (
 
 // All is every kind that a spec may name.
 var All = []stage.Kind{
-	flickr8k.Kind, // photos + captions -> pairs
-	scenes.Kind,   // a seed -> pairs
-	corpus.Kind,   // CSV or Parquet -> pairs, clips
-	tts.Kind,      // captions -> spoken clips
-	decode.Kind,   // mp3, m4a, … -> WAV
-	mfcc.Kind,     // WAV -> MFCC
-	images.Kind,   // photos -> pixels of one size
-	features.Kind, // pixels -> feature maps
-	train.Kind,    // pairs + MFCC + features or pixels -> model
-	eval.Kind,     // model + what it is scored on -> scores
-	report.Kind,   // scores -> page
-	exec.Kind,     // files -> files
+	flickr8k.Kind,        // photos + captions -> pairs
+	scenes.Kind,          // a seed -> pairs
+	corpus.Kind,          // CSV or Parquet -> pairs, clips
+	tts.Kind,             // captions -> spoken clips
+	decode.Kind,          // mp3, m4a, … -> WAV
+	mfcc.Kind,            // WAV -> MFCC
+	images.Kind,          // photos -> pixels of one size
+	features.Kind,        // pixels -> feature maps
+	train.Kind,           // pairs + MFCC + features or pixels -> model
+	eval.Kind,            // model + what it is scored on -> scores
+	report.Kind,          // scores -> page
+	exec.Kind, exec.Each, // files -> files
 }

@@ -59,8 +59,7 @@ func (a *app) storeDir() string {
 	return filepath.Join(filepath.Dir(a.file), ".hearsight")
 }
 
-// spec reads the spec, with what --set says.
-func (a *app) spec() (*spec.Pipeline, error) {
+func (a *app) vars() (map[string]string, error) {
 	set := make(map[string]string, len(a.set))
 	for _, s := range a.set {
 		name, value, ok := strings.Cut(s, "=")
@@ -69,14 +68,29 @@ func (a *app) spec() (*spec.Pipeline, error) {
 		}
 		set[name] = value
 	}
+	return set, nil
+}
+
+func (a *app) sayDamage(err error) { fmt.Fprintf(a.stderr, "hearsight: %v\n", err) }
+
+// spec reads the spec, with what --set says.
+func (a *app) spec() (*spec.Pipeline, error) {
+	set, err := a.vars()
+	if err != nil {
+		return nil, err
+	}
 	p, err := spec.Load(a.file, kindSpecs(), spec.Options{Set: set})
+	return p, a.specError(err)
+}
+
+func (a *app) specError(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, usagef("there is no spec %s: name one with -f, or make one with `hearsight init`", a.file)
+		return usagef("there is no spec %s: name one with -f, or make one with `hearsight init`", a.file)
 	}
 	if err != nil && !errors.As(err, new(spec.Problems)) {
-		return nil, usageError{err} // a folder, a file that may not be read
+		return usageError{err} // a folder, a file that may not be read
 	}
-	return p, err
+	return err
 }
 
 // openStore opens the store; readOnly neither makes nor changes one.
@@ -93,13 +107,28 @@ func (a *app) openStore(readOnly bool) (*artifacts.Store, error) {
 // engine opens spec and store and puts an engine on them. The caller closes
 // the store.
 func (a *app) engine(o pipeline.Options) (*pipeline.Engine, *spec.Pipeline, *artifacts.Store, error) {
-	p, err := a.spec()
+	set, err := a.vars()
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	s, err := a.openStore(false)
-	if err != nil {
+	// No store is made for a spec that cannot be read.
+	s, err := artifacts.Open(a.storeDir(), artifacts.Options{NoCreate: true, OnDamage: a.sayDamage})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, nil, err
+	}
+	parsed, err := pipeline.ParseSpec(a.file, stages.All, set, s)
+	if err = a.specError(err); err != nil {
+		if s != nil {
+			err = errors.Join(err, s.Close())
+		}
+		return nil, nil, nil, err
+	}
+	p := parsed.Pipeline
+	o.Parsed = parsed
+	if s == nil {
+		if s, err = a.openStore(false); err != nil {
+			return nil, nil, nil, err
+		}
 	}
 	o.Numeric = kernel.Numeric()
 	o.Dir = filepath.Dir(a.file)

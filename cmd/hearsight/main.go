@@ -95,6 +95,7 @@ func exitCode(ctx context.Context, err error) int {
 	var usage usageError
 	var blocked *pipeline.BlockedError
 	var selection *pipeline.SelectionError
+	var item *pipeline.UnknownItemError
 	var limit *pipeline.RejectLimitError
 	switch {
 	case err == nil:
@@ -103,7 +104,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitCancelled
 	case errors.Is(context.Cause(ctx), errStopped):
 		return exitInterrupted
-	case errors.As(err, &problems), errors.As(err, &usage), errors.As(err, &blocked), errors.As(err, &selection):
+	case errors.As(err, &problems), errors.As(err, &usage), errors.As(err, &blocked), errors.As(err, &selection), errors.As(err, &item):
 		return exitUsage
 	case errors.As(err, &limit):
 		return exitRejected

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +24,7 @@ type view struct {
 	bars   *bars // nil unless on a terminal
 	log    zerolog.Logger
 	logF   *os.File
+	idle   []*bufio.Writer // of both, held back while nothing but up-to-date stages is said
 	out    io.Writer
 	runDir string               // of this run; made by the time it has started
 	shown  map[string]time.Time // when a stage was last spoken of
@@ -40,7 +42,9 @@ func (a *app) newView() *view {
 		v.bars = newBars(a.stderr)
 		v.say = zerolog.New(lines{v.bars})
 	default:
-		v.say = zerolog.New(lines{a.stderr})
+		w := bufio.NewWriterSize(a.stderr, 32<<10)
+		v.idle = append(v.idle, w)
+		v.say = zerolog.New(lines{w})
 	}
 	return v
 }
@@ -66,11 +70,16 @@ func (v *view) openLog() {
 		v.say.Warn().Msgf("no run log: %v", err)
 		return
 	}
-	v.logF, v.log = f, zerolog.New(f)
+	w := bufio.NewWriterSize(f, 32<<10)
+	v.idle = append(v.idle, w)
+	v.logF, v.log = f, zerolog.New(w)
 }
 
 // event is called for one event at a time.
 func (v *view) event(ev pipeline.Event) {
+	if ev.Type != pipeline.StageCached && ev.Type != pipeline.ShardCached {
+		defer v.flush()
+	}
 	if ev.Type == pipeline.RunStarted {
 		v.openLog()
 	}
@@ -101,6 +110,12 @@ func (v *view) event(ev pipeline.Event) {
 	case pipeline.StageCached, pipeline.StageFinished, pipeline.StageFailed, pipeline.StageBlocked,
 		pipeline.StageStopped, pipeline.Retried, pipeline.Rebuilt, pipeline.Message:
 		v.say.Info().Msg(sentence(ev))
+	}
+}
+
+func (v *view) flush() {
+	for _, w := range v.idle {
+		_ = w.Flush() // as a line that cannot be written
 	}
 }
 
@@ -173,6 +188,7 @@ func (v *view) close() error {
 	if v.bars != nil {
 		v.bars.stop()
 	}
+	v.flush()
 	if v.logF == nil {
 		return nil
 	}

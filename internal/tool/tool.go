@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -117,7 +118,7 @@ func (p *process) start() error {
 		tellSentinel('+', p.cmd.Process.Pid)
 		return nil
 	}
-	path, err := exec.LookPath(p.c.Path) // so that what is not there is our error and not the shell's
+	path, err := p.c.lookUp() // so that what is not there is our error and not the shell's
 	if err != nil {
 		return err
 	}
@@ -136,6 +137,19 @@ func (p *process) start() error {
 		err = nil
 	}
 	return errors.Join(err, w.Close())
+}
+
+// lookUp returns the program as a shell in c.Dir is to call it.
+func (c Cmd) lookUp() (string, error) {
+	if !strings.Contains(c.Path, "/") || filepath.IsAbs(c.Path) {
+		return exec.LookPath(c.Path)
+	}
+	// A relative path is one in the folder that the program runs in.
+	full, err := filepath.Abs(filepath.Join(c.Dir, c.Path))
+	if err == nil {
+		_, err = exec.LookPath(full)
+	}
+	return c.Path, err
 }
 
 func (c Cmd) name() string { return c.Path[strings.LastIndexByte(c.Path, '/')+1:] }

@@ -306,3 +306,26 @@ func TestFaketool(t *testing.T) {
 		})
 	}
 }
+
+// TestFamilyOfOwnFolder starts a program by a path below the folder it is to
+// run in, the way exec stages start what is among their files.
+func TestFamilyOfOwnFolder(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "files"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "files", "say"), []byte("#!/bin/sh\necho \"$1\"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	c := Cmd{Path: "files/say", Args: []string{"hello"}, Dir: dir, Family: true}
+	if got, err := c.lookUp(); err != nil || got != "files/say" {
+		t.Errorf("lookUp = %q, %v", got, err)
+	}
+	if r, err := Run(context.Background(), c); err != nil || string(r.Stdout) != "hello\n" {
+		t.Errorf("Run printed %q, %v", r.Stdout, err)
+	}
+	c.Path = "files/absent"
+	if _, err := c.lookUp(); err == nil {
+		t.Error("a program that is not there is found")
+	}
+}

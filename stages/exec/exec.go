@@ -28,6 +28,10 @@
 //
 // A command fails if it exits with another status than 0, leaves out an output,
 // or leaves anything in out/ that was not declared. Links are not followed.
+//
+// Each, the kind exec_each, runs a command once for each file of a folder or row
+// of a table, and again only for those that change. The archives that it leaves
+// are unpacked for a command that reads them: in/0/ holds a file an item.
 package exec
 
 import (
