@@ -72,7 +72,7 @@ func defaults() Params {
 		Image: "head", Finetune: finetuneNone, ImageInit: model.InitPretrained, Input: auto, Audio: "conv5", Layers: 2, Hidden: 512, Init: model.InitPyTorch, Frames: 1024, Length: model.LengthFixed, Batching: "fixed",
 		Normalize: s.Normalize, Similarity: "misa", SimilarityScale: 1, Loss: s.Loss, Margin: s.Margin, Temperature: s.Temperature, Batch: s.Batch, Epochs: s.Epochs,
 		LearningRate: s.LearningRate, Schedule: s.Schedule, Decay: .1, DecayEpochs: 40, CycleEpochs: 4, Optimizer: s.Optimizer, Beta1: s.Beta1, Beta2: s.Beta2, Epsilon: s.Epsilon, Seed: 1,
-		Split: "train", Validation: "validation", LogSteps: s.LogEvery, CheckpointEvery: "30s",
+		Split: "train", Validation: "validation", LogSteps: s.LogEvery, CheckpointEvery: "10s",
 	}
 }
 
