@@ -261,6 +261,7 @@ type StageTime struct {
 	Wall  time.Duration
 	Items int64 // of a per-item stage: how many were done in that time
 	Run   string
+	Ended time.Time
 }
 
 // LastTimes reads the journals of the last runs, at most that many, and
@@ -276,7 +277,7 @@ func LastTimes(store *artifacts.Store, runs int) map[string]StageTime {
 		}
 		for _, ev := range events {
 			if old, ok := out[ev.Stage]; ev.Type == StageFinished && (!ok || old.Run == id) {
-				out[ev.Stage] = StageTime{Wall: time.Duration(ev.Seconds * float64(time.Second)), Items: ev.Done, Run: id}
+				out[ev.Stage] = StageTime{Wall: time.Duration(ev.Seconds * float64(time.Second)), Items: ev.Done, Run: id, Ended: ev.Time}
 			}
 		}
 	}

@@ -95,9 +95,7 @@ func (a *app) specError(err error) error {
 
 // openStore opens the store; readOnly neither makes nor changes one.
 func (a *app) openStore(readOnly bool) (*artifacts.Store, error) {
-	s, err := artifacts.Open(a.storeDir(), artifacts.Options{ReadOnly: readOnly, OnDamage: func(err error) {
-		fmt.Fprintf(a.stderr, "hearsight: %v\n", err)
-	}})
+	s, err := artifacts.Open(a.storeDir(), artifacts.Options{ReadOnly: readOnly, OnDamage: a.sayDamage})
 	if readOnly && errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("there is no store in %s yet: `hearsight run` makes it, --store names another", a.storeDir())
 	}

@@ -52,7 +52,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		err = fmt.Errorf("print: %w", out.err)
 	}
 	code := exitCode(ctx, err)
-	if err != nil && !errors.Is(err, errSaid) {
+	if err != nil {
 		fmt.Fprintf(stderr, "hearsight: %v\n", err)
 	}
 	return code
@@ -78,8 +78,6 @@ func (p *printer) Write(b []byte) (int, error) {
 var (
 	errCancelled = errors.New("cancelled")
 	errStopped   = errors.New("stopped")
-	// errSaid is the error of a command that has told the user already.
-	errSaid = errors.New("")
 )
 
 // usageError is a mistake in how the command was called.

@@ -33,7 +33,7 @@ func (a *app) planCommand() *cobra.Command {
 				return err
 			}
 			return a.planned(c.Context(), sel, func(p *pipeline.Plan, s *artifacts.Store) error {
-				return a.printPlan(p, lastSeconds(s))
+				return a.printPlan(p, pipeline.LastTimes(s, journalsRead))
 			})
 		},
 	}
@@ -55,11 +55,14 @@ type planJSON struct {
 	LastSeconds float64 `json:"last_seconds,omitempty"`
 }
 
-func (a *app) printPlan(p *pipeline.Plan, last map[string]float64) error {
+// journalsRead is how many of the last runs a plan's times are taken from.
+const journalsRead = 20
+
+func (a *app) printPlan(p *pipeline.Plan, last map[string]pipeline.StageTime) error {
 	rows := make([]planJSON, 0, len(p.Actions))
 	var todo float64
 	for _, x := range p.Actions {
-		row := planJSON{Stage: x.Stage.Name, Kind: x.Stage.Kind, State: x.State, Reason: x.Reason, Items: x.Items, LastSeconds: last[x.Stage.Name]}
+		row := planJSON{Stage: x.Stage.Name, Kind: x.Stage.Kind, State: x.State, Reason: x.Reason, Items: x.Items, LastSeconds: last[x.Stage.Name].Wall.Seconds()}
 		if x.Description != "" {
 			row.Key = &x.Key
 		}

@@ -56,8 +56,9 @@ func (a *app) writeReport(ctx context.Context, p *pipeline.Plan, s *artifacts.St
 		return err
 	}
 	content.Versions = versions(pipe, p)
-	content.Run = runInfo(p, s)
-	failed := failures(s, lastRun(s))
+	last := lastRun(s)
+	content.Run = runInfo(p, s, last)
+	failed := failures(s, last)
 	for _, x := range p.Actions {
 		if reason := failed[x.Stage.Name]; reason != "" && x.Artifact == nil {
 			content.Rejects = append(content.Rejects, page.Reject{Item: "the whole stage", Stage: x.Stage.Name, Reason: reason})
@@ -150,25 +151,17 @@ func toolVersion(text string) page.Version {
 
 // runInfo says when each stage's result was made and how long it took, by the
 // journals: the last run in which it ran counts.
-func runInfo(p *pipeline.Plan, s *artifacts.Store) *page.Run {
-	last := lastRun(s)
+func runInfo(p *pipeline.Plan, s *artifacts.Store, last *runStatus) *page.Run {
 	if last == nil {
 		return nil
 	}
 	run := &page.Run{ID: last.ID, Started: last.Started.Local(), Wall: time.Duration(last.Seconds * float64(time.Second))}
-	finished := map[string]pipeline.Event{}
-	for _, id := range s.Runs() {
-		for _, ev := range journalOf(s, id) {
-			if ev.Type == pipeline.StageFinished {
-				finished[ev.Stage] = ev
-			}
-		}
-	}
+	finished := pipeline.LastTimes(s, len(s.Runs()))
 	for _, x := range p.Actions {
 		row := page.StageTime{Stage: x.Stage.Name, State: string(x.State)}
-		if ev, ok := finished[x.Stage.Name]; ok {
-			row.Wall = time.Duration(ev.Seconds * float64(time.Second))
-			row.State += ", made " + ev.Time.Local().Format(time.DateTime)
+		if t, ok := finished[x.Stage.Name]; ok {
+			row.Wall = t.Wall
+			row.State += ", made " + t.Ended.Local().Format(time.DateTime)
 		}
 		if x.Artifact != nil {
 			row.Items = x.Artifact.Manifest.Items

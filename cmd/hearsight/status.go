@@ -189,22 +189,6 @@ func failures(s *artifacts.Store, run *runStatus) map[string]string {
 	return out
 }
 
-// lastSeconds returns how long each stage took when it last ran, by the
-// journals of the last runs.
-func lastSeconds(s *artifacts.Store) map[string]float64 {
-	out := map[string]float64{}
-	runs := s.Runs()
-	const most = 20
-	for _, id := range runs[max(0, len(runs)-most):] {
-		for _, ev := range journalOf(s, id) {
-			if ev.Type == pipeline.StageFinished {
-				out[ev.Stage] = ev.Seconds
-			}
-		}
-	}
-	return out
-}
-
 func (a *app) logCommand() *cobra.Command {
 	var list bool
 	c := &cobra.Command{
