@@ -100,15 +100,6 @@ func oneLine(s string) string {
 	return s
 }
 
-func sortedKeys[V any](m map[string]V) []string {
-	names := make([]string, 0, len(m))
-	for name := range m {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
-
 // describeAction completes the description of a stage whose inputs are known.
 func describeAction(a *Action, inputs map[string][]*artifacts.Artifact) string {
 	b := make([]byte, 0, len(actionHeader)+len(a.base)+100*(1+len(inputs)))

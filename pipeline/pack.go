@@ -3,7 +3,9 @@ package pipeline
 import (
 	"encoding/binary"
 	"errors"
+	"maps"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/hearsight/hearsight/spec"
@@ -38,7 +40,7 @@ func packMap[V any](e *packer, m map[string]V, value func(V)) {
 		return
 	}
 	e.int(int64(len(m)))
-	for _, k := range sortedKeys(m) {
+	for _, k := range slices.Sorted(maps.Keys(m)) {
 		e.text(k)
 		value(m[k])
 	}

@@ -200,7 +200,7 @@ func newRecipe(k stage.Kind, given map[string]any) (r recipe, err error) {
 		}
 	}
 	var b bytes.Buffer
-	for _, name := range sortedKeys(params) {
+	for _, name := range slices.Sorted(maps.Keys(params)) {
 		if !apart[name] {
 			fmt.Fprintf(&b, "param %s %s\n", name, params[name])
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"text/tabwriter"
 
@@ -103,11 +104,7 @@ func (a *app) listPins() (err error) {
 	if a.json {
 		return a.printJSON(pins)
 	}
-	names := make([]string, 0, len(pins))
-	for name := range pins {
-		names = append(names, name)
-	}
-	slices.Sort(names)
+	names := slices.Sorted(maps.Keys(pins))
 	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	for _, name := range names {
 		fmt.Fprintf(w, "%s\t%s\n", name, pins[name])

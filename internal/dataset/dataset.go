@@ -15,6 +15,7 @@ package dataset
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -140,12 +141,7 @@ func (d *Data) Split(name string) []learn.Pair { return d.pairs[name] }
 
 // Splits lists the splits that have pairs.
 func (d *Data) Splits() []string {
-	var out []string
-	for name := range d.pairs {
-		out = append(out, name)
-	}
-	slices.Sort(out)
-	return out
+	return slices.Sorted(maps.Keys(d.pairs))
 }
 
 // Group returns the group of a caption, empty for none.

@@ -29,6 +29,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -226,7 +227,7 @@ func (j *job) writePhotos(ctx context.Context, there bool) error {
 	for _, r := range j.rows {
 		paths[r.photoID] = filepath.Join(root, filepath.FromSlash(r.image))
 	}
-	bad, err := write(keys(paths), func(ids []string, note noter) error {
+	bad, err := write(slices.Sorted(maps.Keys(paths)), func(ids []string, note noter) error {
 		return pairs.WritePhotos(ctx, j.t, ids, j.t.CPUs, func(id string) (table.Photo, bool, error) {
 			data, ok, err := readFile(paths[id], id, note)
 			if !ok {
@@ -256,7 +257,7 @@ func (j *job) writeClips(ctx context.Context, there bool) error {
 	for _, r := range j.rows {
 		byID[r.id] = r
 	}
-	bad, err := write(keys(byID), func(ids []string, note noter) error {
+	bad, err := write(slices.Sorted(maps.Keys(byID)), func(ids []string, note noter) error {
 		return pairs.WriteClips(ctx, j.t, ids, j.t.CPUs, func(id string) (table.Clip, bool, error) {
 			data, ok, err := readFile(filepath.Join(root, filepath.FromSlash(byID[id].audio)), id, note)
 			if !ok {
@@ -322,13 +323,4 @@ func readFile(path, id string, note noter) (data []byte, ok bool, err error) {
 		return nil, false, err
 	}
 	return data, note(id, err), nil
-}
-
-func keys[V any](m map[string]V) []string {
-	out := make([]string, 0, len(m))
-	for k := range m {
-		out = append(out, k)
-	}
-	slices.Sort(out)
-	return out
 }

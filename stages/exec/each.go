@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -212,7 +214,7 @@ func result(dir, out string) ([]byte, error) {
 	case !mode.IsRegular():
 		return nil, stage.Reject("the command left a {out} that is not a regular file: %v", mode)
 	case len(found) > 0:
-		return nil, stage.Reject("the command left %q beside {out}", keys(found)[0])
+		return nil, stage.Reject("the command left %q beside {out}", slices.Sorted(maps.Keys(found))[0])
 	}
 	root, err := os.OpenRoot(filepath.Join(dir, "out"))
 	if err != nil {

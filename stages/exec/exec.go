@@ -39,6 +39,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -97,7 +98,7 @@ func (p Params) Check() []spec.ParamProblem {
 	if p.Stdout != "" && !slices.Contains(p.Outputs, p.Stdout) {
 		add("stdout", "%q is none of the outputs", p.Stdout)
 	}
-	for _, name := range append(keys(p.Env), p.PassEnv...) {
+	for _, name := range append(slices.Sorted(maps.Keys(p.Env)), p.PassEnv...) {
 		if !variable.MatchString(name) {
 			add("env", "%q cannot be the name of a variable", name)
 		}
@@ -122,15 +123,6 @@ func checkName(name string) error {
 }
 
 func below(folder, name string) bool { return strings.HasPrefix(name, folder+"/") }
-
-func keys[V any](m map[string]V) []string {
-	out := make([]string, 0, len(m))
-	for k := range m {
-		out = append(out, k)
-	}
-	slices.Sort(out)
-	return out
-}
 
 // Prepare implements stage.Preparer: the program is in the key by its bytes.
 func (p Params) Prepare(ctx context.Context) ([]stage.Tool, error) {
@@ -185,7 +177,7 @@ func environment(dir string, p Params) []string {
 			env = append(env, name+"="+v)
 		}
 	}
-	for _, name := range keys(p.Env) {
+	for _, name := range slices.Sorted(maps.Keys(p.Env)) {
 		env = append(env, name+"="+p.Env[name])
 	}
 	return env

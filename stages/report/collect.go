@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -95,12 +96,7 @@ func system(m table.Metrics, set table.SetMetrics, ranks []table.Rank) report.Sy
 		}
 		to.Chance1, to.Chance5, to.Chance10 = chance(1), chance(5), chance(10)
 	}
-	names := make([]string, 0, len(m.Settings))
-	for name := range m.Settings {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(m.Settings)) {
 		s.Settings = append(s.Settings, report.Setting{Name: name, Value: m.Settings[name]})
 	}
 	return s
