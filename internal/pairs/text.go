@@ -29,9 +29,10 @@ func Normalise(text string) (spoken string, warnings []string, err error) {
 		return "", nil, err
 	}
 	warn := func(format string, args ...any) { warnings = append(warnings, fmt.Sprintf(format, args...)) }
-	if rest, ok := strings.CutPrefix(text, "\ufeff"); ok {
+	// Files joined end to end leave several marks, with blanks between them.
+	text, lead := strings.TrimLeftFunc(text, func(r rune) bool { return r == '\ufeff' || unicode.IsSpace(r) }), text
+	if strings.ContainsRune(lead[:len(lead)-len(text)], '\ufeff') {
 		warn("byte order mark left out")
-		text = rest
 	}
 	if strings.ContainsAny(strings.TrimRight(text, "\r\n"), "\t\n\r") {
 		warn("tabs or line breaks became spaces")
