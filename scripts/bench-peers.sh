@@ -1,7 +1,8 @@
 #!/bin/sh
 # Measures ours and its peers in turn: PyTorch and ONNX Runtime at the networks,
-# then a Python stack at the preparation of 300 photos and recordings. A line of
-# JSON for each figure goes to bench/results.jsonl.
+# then a Python stack at the preparation of 300 photos and recordings, and the
+# runner beside DVC, Snakemake, doit, task, ninja and make. A line of JSON for each
+# figure but the last ones goes to bench/results.jsonl.
 #
 # usage: bench-peers.sh [-rounds N] [-reps N] [-only REGEXP]
 #
@@ -45,16 +46,20 @@ ${GO:-go} build -trimpath -buildvcs=auto -o bin/benchmark ./scripts/benchmark
 mkdir -p bench
 bin/benchmark peers -results bench/results.jsonl -python "$python" -peers "$shared/peers/ml" -cache "$home" "$@"
 
-rounds=${PREP_ROUNDS:-3}
-weights=$shared/data/weights/vgg16_conv_fp16.safetensors
-if [ "$rounds" = 0 ]; then
-	exit 0
-fi
-if [ ! -f "$weights" ] || ! command -v espeak-ng >/dev/null 2>&1; then
-	echo "bench-peers: preparation skipped: it needs espeak-ng and $weights" >&2
-	exit 0
-fi
-${GO:-go} build -trimpath -o bin/hearsight ./cmd/hearsight
-echo
-bin/benchmark prep -results bench/results.jsonl -rounds "$rounds" -python "$python" \
-	-data "$home/prep" -flickr8k "$shared/data/flickr8k" -weights "$weights"
+prep() {
+	rounds=${PREP_ROUNDS:-3}
+	weights=$shared/data/weights/vgg16_conv_fp16.safetensors
+	if [ "$rounds" = 0 ]; then
+		return
+	fi
+	if [ ! -f "$weights" ] || ! command -v espeak-ng >/dev/null 2>&1; then
+		echo "bench-peers: preparation skipped: it needs espeak-ng and $weights" >&2
+		return
+	fi
+	${GO:-go} build -trimpath -o bin/hearsight ./cmd/hearsight
+	echo
+	bin/benchmark prep -results bench/results.jsonl -rounds "$rounds" -python "$python" \
+		-data "$home/prep" -flickr8k "$shared/data/flickr8k" -weights "$weights"
+}
+prep
+[ "${PIPELINE:-1}" = 0 ] || scripts/bench-pipeline.sh

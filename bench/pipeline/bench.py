@@ -3,8 +3,11 @@
 
     python3 bench/pipeline/bench.py [--hearsight bin/hearsight] [--tools ours make ninja ...] [--cases noop items big bare]
 
-noop   n stages that each copy a file (fan: of their own; chain: of the one before), run once and then three times more
-items  10,000 files of 10 KB through `cp`: nothing changed, one edited, all touched, one added; and how many were done again
+noop   n stages that each copy a file (fan: of their own; chain: of the one before), run once and then three times more.
+       10,000 stages of ours also without the plan that it keeps. DVC's cold run is quadratic (it writes dvc.lock again
+       after each stage): from 1,000 stages on it is given the state that it would have
+items  10,000 files of 10 KB through `cp`: nothing changed, one edited, all touched, one added; and how many were done again.
+       make and ninja have a stage a file; DVC and Snakemake one stage over the folder, as their users write it
 big    one input of 2 GiB: hashed beside sha256sum, and not again
 bare   what a cold trivial stage costs beyond starting the same command without us
 
@@ -12,7 +15,7 @@ Figures are CPU seconds, user and system, of the whole tree of processes but tho
 memory of the largest process. On a shared machine compare CPU. Of several runs the best is printed. Peers are set up as
 their manuals say, a stage a file where they have no items.
 """
-import argparse, os, random, shutil, subprocess, sys, tempfile, time
+import argparse, hashlib, os, random, shutil, signal, subprocess, sys, tempfile, time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 REPO = os.path.dirname(os.path.dirname(HERE))
@@ -20,17 +23,33 @@ PEERS = {"ninja": ["ninja", "--quiet"], "make": ["make", "-s", "-j2"], "doit": [
          "dvc": ["dvc", "repro", "-q"], "snakemake": ["snakemake", "-c2", "-q", "all"]}
 
 
+class Left(Exception):
+    """Why a run gave no figures."""
+
+
 def measure(argv, cwd):
-    """CPU s, wall s, MB and exit status of a command."""
+    """CPU s, wall s and MB of a command, which must succeed within LIMIT seconds."""
     with tempfile.TemporaryFile() as log:
         began = time.monotonic()
-        p = subprocess.Popen(argv, cwd=cwd, stdout=log, stderr=subprocess.STDOUT)
+        p = subprocess.Popen(argv, cwd=cwd, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+
+        def late(*_):
+            os.killpg(p.pid, signal.SIGKILL)
+
+        signal.signal(signal.SIGALRM, late)
+        signal.alarm(LIMIT)
         _, status, use = os.wait4(p.pid, 0)
+        signal.alarm(0)
         wall = time.monotonic() - began
+        if wall >= LIMIT:
+            raise Left(f"over {LIMIT} s, stopped")
         p.returncode = os.waitstatus_to_exitcode(status)
         if p.returncode:
             log.seek(0)
-            sys.exit(f"{' '.join(argv)} in {cwd}: exit {p.returncode}\n{log.read()[-2000:].decode(errors='replace')}")
+            said = log.read().decode(errors="replace").strip()
+            if argv[0] == OURS:
+                sys.exit(f"{' '.join(argv)} in {cwd}: exit {p.returncode}\n{said[-2000:]}")
+            raise Left(f"exit {p.returncode}: {said[-100:].splitlines()[-1:]}")
     return use.ru_utime + use.ru_stime, wall, use.ru_maxrss / 1024
 
 
@@ -80,12 +99,47 @@ def stages(tool, shape, n, d, size=32):
         write(d + "/Taskfile.yml", s)
     elif tool == "dvc":
         write(d + "/dvc.yaml", "stages:\n" + "".join(f"  s{i}:\n    cmd: cp {src(i)} out/{i}.txt\n    deps: [{src(i)}]\n    outs: [out/{i}.txt]\n" for i in every))
-        for a in (["init", "-q", "--no-scm"], ["config", "core.analytics", "false"]):
-            subprocess.run(["dvc"] + a, cwd=d, check=True)
+        dvc_init(d)
+        if n >= 1000:
+            dvc_state(d, every, src)
     elif tool == "snakemake":
         dep = '"in/{i}.txt"' if fan else 'lambda w: "in/0.txt" if w.i == "0" else f"out/{int(w.i)-1}.txt"'
         want = f'expand("out/{{i}}.txt", i=range({n}))' if fan else f'"out/{n-1}.txt"'
         write(d + "/Snakefile", f'rule all:\n    input: {want}\nrule cp:\n    input: {dep}\n    output: "out/{{i}}.txt"\n    shell: "cp {{input}} {{output}}"\n')
+
+
+def dvc_init(d):
+    for a in (["init", "-q", "--no-scm"], ["config", "core.analytics", "false"], ["config", "core.check_update", "false"]):
+        subprocess.run(["dvc"] + a, cwd=d, check=True)
+
+
+def dvc_state(d, every, src):
+    """What DVC has after a full run: outputs, dvc.lock and its cache."""
+    lock = "schema: '2.0'\nstages:\n"
+    for i in every:
+        with open(f"{d}/{src(i)}", "rb") as f:
+            data = f.read()
+        md5 = hashlib.md5(data).hexdigest()
+        file = f"hash: md5\n      md5: {md5}\n      size: {len(data)}\n"
+        lock += f"  s{i}:\n    cmd: cp {src(i)} out/{i}.txt\n    deps:\n    - path: {src(i)}\n      {file}    outs:\n    - path: out/{i}.txt\n      {file}"
+        write(f"{d}/out/{i}.txt", data, "wb")
+        cached = f"{d}/.dvc/cache/files/md5/{md5[:2]}/{md5[2:]}"
+        os.makedirs(os.path.dirname(cached), exist_ok=True)
+        if not os.path.exists(cached):
+            write(cached, data, "wb")
+            os.chmod(cached, 0o444)
+    write(d + "/dvc.lock", lock)
+
+
+def tried(case, tool, argv, cwd, times=1, note=""):
+    """Measures and prints; None if there were no figures."""
+    try:
+        figures = min(measure(argv, cwd) for _ in range(times))
+    except Left as why:
+        print(f"{case:34} {tool:10} {why}", flush=True)
+        return None
+    line(case, tool, figures, note)
+    return figures
 
 
 def noop(work, tools, sizes):
@@ -97,23 +151,40 @@ def noop(work, tools, sizes):
                 d = f"{work}/{tool}-{shape}-{n}"
                 os.makedirs(d)
                 stages(tool, shape, n, d)
-                cold = measure(command[tool], d)
-                line(f"cold {shape} {n}", tool, cold, f"{1000*cold[0]/n:.2f} ms a stage")
-                line(f"nothing changed {shape} {n}", tool, best(command[tool], d))
+                if tool == "dvc" and n >= 1000 or tried(f"cold {shape} {n}", tool, command[tool], d):
+                    tried(f"nothing changed {shape} {n}", tool, command[tool], d, 3)
+                if tool == "ours" and n >= 10000:
+                    shutil.rmtree(d + "/.hearsight/plans")
+                    tried(f"nothing changed {shape} {n}, no plan", tool, command[tool], d, note="asked for: 2.5 s, 500 MB")
                 shutil.rmtree(d)
+
+
+def whole(tool, d):
+    """One stage over the folder, each file by a command of its own."""
+    write(d + "/each.sh", "mkdir -p out; for f in in/*.txt; do cp $f out/; done\n")
+    if tool == "dvc":
+        shutil.rmtree(d + "/out")
+        write(d + "/dvc.yaml", "stages:\n  all:\n    cmd: sh each.sh\n    deps: [in, each.sh]\n    outs: [out]\n")
+        dvc_init(d)
+    else:
+        shutil.rmtree(d + "/out")
+        write(d + "/Snakefile", 'import glob\nrule all:\n    input: sorted(glob.glob("in/*.txt"))\n    output: directory("out")\n    shell: "sh each.sh"\n')
 
 
 def items(work, tools, n):
     for tool in tools:
-        if tool not in ("ours", "make", "ninja"):
+        if tool in ("doit", "task"):
             continue
         d = f"{work}/items-{tool}"
         os.makedirs(d)
-        stages(tool, "fan", n, d, 10240)
+        stages("ours" if tool in ("dvc", "snakemake") else tool, "fan", n, d, 10240)
         if tool == "ours":
             write(d + "/pipeline.yaml", 'version: 1\nstages:\n  copies: {kind: exec_each, with: {command: [cp, "{item}", "{out}"], folder: in}}\n')
-        line(f"items {n} cold", tool, measure(command[tool], d))
-        line(f"items {n} nothing changed", tool, best(command[tool], d))
+        elif tool in ("dvc", "snakemake"):
+            whole(tool, d)
+        if not tried(f"items {n} cold", tool, command[tool], d):
+            continue
+        tried(f"items {n} nothing changed", tool, command[tool], d, 3)
 
         def redone(mark):
             if tool == "ours":
@@ -127,7 +198,8 @@ def items(work, tools, n):
             change()
             mark = time.time_ns()
             time.sleep(2.1)
-            line(f"items {n} {what}", tool, measure(command[tool], d), f"{redone(mark)} done again")
+            figures = measure(command[tool], d)
+            line(f"items {n} {what}", tool, figures, f"{redone(mark)} done again")
 
         step("one edited", lambda: write(f"{d}/in/{n//2}.txt", os.urandom(10240), "wb"))
         step("all touched", lambda: [os.utime(e.path) for e in os.scandir(d + "/in")])
@@ -176,7 +248,9 @@ p.add_argument("--cases", nargs="+", default=["noop", "items", "big", "bare"])
 p.add_argument("--sizes", nargs="+", type=int, default=[10, 100, 1000, 10000])
 p.add_argument("--items", type=int, default=10000)
 p.add_argument("--gib", type=int, default=2)
+p.add_argument("--limit", type=int, default=150, help="seconds after which a run is stopped and left out")
 a = p.parse_args()
+LIMIT = a.limit
 OURS = os.path.abspath(a.hearsight)
 command = {"ours": [OURS, "run"], **PEERS}
 tools = [t for t in a.tools if shutil.which(command[t][0])]
