@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/hearsight/hearsight/artifacts"
+	"github.com/hearsight/hearsight/internal/atomicfile"
 	"github.com/hearsight/hearsight/stages/stage"
 )
 
@@ -133,6 +134,9 @@ func openJournal(path string, now time.Time) (*journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
 	}
+	// For RunIsAlive. Where there are no locks, or somebody is just asking, the run
+	// does without.
+	_, _ = atomicfile.Flock(f, atomicfile.Shared)
 	_, end, err := readJournal(f)
 	if err == nil {
 		err = f.Truncate(end)

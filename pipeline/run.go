@@ -28,6 +28,7 @@ type run struct {
 	dir   string
 	mu    sync.Mutex // one event at a time
 	jrnl  *journal
+	live  live
 	nodes []*node
 	of    map[*Action]*node
 	ready intHeap
@@ -117,6 +118,7 @@ func (e *Engine) newRun(p *Plan, exec Executor) (*run, error) {
 	if r.jrnl, err = openJournal(filepath.Join(r.dir, JournalName), now); err != nil {
 		return nil, err
 	}
+	r.live.path = filepath.Join(r.dir, liveName)
 	for i, a := range p.Actions {
 		n := &node{Action: a, at: i, left: len(a.deps), res: StageResult{Stage: a.Stage.Name}}
 		r.nodes = append(r.nodes, n)
@@ -148,6 +150,7 @@ func (r *run) emit(ev Event) {
 	if ev.Type != Progress {
 		err = r.jrnl.write(ev)
 	}
+	r.live.event(ev)
 	if r.e.o.Events == nil {
 		return
 	}

@@ -9,7 +9,7 @@
 # HEARSIGHT_SHARED (../shared) has the peers' scripts, Flickr8k and the weights.
 # The peers' Python environment is made once, outside the tree; it takes 6 GB,
 # for PyTorch's package for Linux carries CUDA along. PREP_ROUNDS are the rounds
-# of the preparation (3, 0 for none).
+# of the preparation (3, 0 for none); PIPELINE=0 leaves out the runner.
 set -eu
 cd "$(dirname "$0")/.."
 shared=$(cd "${HEARSIGHT_SHARED:-../shared}" 2>/dev/null && pwd) || shared=

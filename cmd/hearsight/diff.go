@@ -13,9 +13,11 @@ import (
 func (a *app) diffCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "diff A B",
-		Short: "Compare two results: stages of the spec, or artifacts by digest",
+		Short: "Compare two results, or two runs",
+		Long:  "Compares two results (stages of the spec, or artifacts by digest) part by part, or two runs: which stages have another result, by which parameters, inputs and items, and how the scores moved.",
 		Example: "  hearsight diff model@VGG16_5 model@VGG16_6\n" +
-			"  hearsight diff scores sha256:0f…        against an earlier one, as `hearsight digest` printed it",
+			"  hearsight diff scores sha256:0f…        against an earlier one, as `hearsight digest` printed it\n" +
+			"  hearsight diff 20261124T061500.000000Z 20261124T070000.000000Z    two runs, as `hearsight log --list` names them",
 		Args:              cobra.ExactArgs(2),
 		ValidArgsFunction: a.completeStages,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -24,6 +26,15 @@ func (a *app) diffCommand() *cobra.Command {
 				if !strings.HasPrefix(x, "sha256:") {
 					targets = append(targets, x)
 				}
+			}
+			runs := false
+			if err := a.withStore(func(s *artifacts.Store) error {
+				if runs = areRuns(s, args); runs {
+					return a.diffRuns(s, args)
+				}
+				return nil
+			}); err != nil || runs {
+				return err
 			}
 			if len(targets) == 0 {
 				return a.withStore(func(s *artifacts.Store) error { return a.diff(s, nil, args) })

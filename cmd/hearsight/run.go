@@ -23,6 +23,7 @@ type runFlags struct {
 	jobs              int
 	keepGoing         bool
 	executor          string
+	trace             string
 }
 
 func (f *runFlags) selectionFlags(c *cobra.Command) {
@@ -70,6 +71,7 @@ func (a *app) runCommand() *cobra.Command {
 	c.Flags().IntVarP(&f.jobs, "jobs", "j", runtime.GOMAXPROCS(0), "cores to keep busy")
 	c.Flags().BoolVarP(&f.keepGoing, "keep-going", "k", false, "after a failure go on with what does not depend on it")
 	c.Flags().StringVar(&f.executor, "executor", "local", "where actions run")
+	c.Flags().StringVar(&f.trace, "trace", "", "write the run's times to `FILE` when it ends, for ui.perfetto.dev")
 	return c
 }
 
@@ -100,6 +102,9 @@ func (a *app) run(ctx context.Context, sel pipeline.Selection, f runFlags) (err 
 	view.runDir = s.RunDir(id)
 	res, err := e.Run(ctx, plan, local.New(local.Options{CPUs: f.jobs}))
 	view.end(res)
+	if f.trace != "" && res != nil {
+		err = errors.Join(err, writeTrace(f.trace, journalOf(s, id)))
+	}
 	if res == nil && upToDate(plan) && (errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS)) {
 		fmt.Fprintf(a.stderr, "all %d stages are up to date; the store %s cannot be written to, so this run leaves no journal\n", len(plan.Actions), s.Dir())
 		return nil

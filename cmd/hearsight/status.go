@@ -1,11 +1,8 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 	"text/tabwriter"
@@ -15,19 +12,25 @@ import (
 	"github.com/hearsight/hearsight/internal/rows"
 	"github.com/hearsight/hearsight/internal/table"
 	"github.com/hearsight/hearsight/pipeline"
-	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
 )
 
 func (a *app) statusCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:     "status",
-		Short:   "Say how each stage stands, what was set aside and how the last run ended",
-		Example: "  hearsight status\n  hearsight status --json",
+	var follow bool
+	c := &cobra.Command{
+		Use:   "status",
+		Short: "Say how each stage stands, what was set aside and how the last run is doing",
+		Example: "  hearsight status\n  hearsight status --json\n" +
+			"  hearsight status --follow      show the run that is under way in another terminal, to its end",
 		RunE: func(c *cobra.Command, _ []string) error {
+			if follow {
+				return a.withStore(func(s *artifacts.Store) error { return a.follow(c.Context(), s) })
+			}
 			return a.planned(c.Context(), pipeline.Selection{}, a.printStatus)
 		},
 	}
+	c.Flags().BoolVar(&follow, "follow", false, "show the run that is under way, as its own terminal does, to its end")
+	return c
 }
 
 // statusJSON is what `status --json` prints.
@@ -52,9 +55,11 @@ type stageStatus struct {
 
 type runStatus struct {
 	ID      string    `json:"id"`
-	State   string    `json:"state"` // done, failed, interrupted, or running or killed: no end was written
+	State   string    `json:"state"` // done, failed, interrupted, running, or killed: no end was written
 	Started time.Time `json:"started"`
 	Seconds float64   `json:"seconds,omitempty"`
+	// Now is how far the stages are that a running run is at.
+	Now []pipeline.Event `json:"now,omitempty"`
 }
 
 func (a *app) printStatus(p *pipeline.Plan, s *artifacts.Store) error {
@@ -104,6 +109,9 @@ func (a *app) printStatus(p *pipeline.Plan, s *artifacts.Store) error {
 	printRejects(a.stdout, st.Rejects)
 	if r := st.LastRun; r != nil {
 		fmt.Fprintf(a.stdout, "last run %s: %s, started %s\n", r.ID, r.State, r.Started.Local().Format(time.DateTime))
+		for _, ev := range r.Now {
+			fmt.Fprintf(a.stdout, "  %s\n", sentence(ev))
+		}
 	}
 	return nil
 }
@@ -163,14 +171,24 @@ func lastRun(s *artifacts.Store) *runStatus {
 	if len(runs) == 0 {
 		return nil
 	}
-	r := &runStatus{ID: runs[len(runs)-1], State: "running, or killed"}
-	for _, ev := range journalOf(s, r.ID) {
+	return statusOf(s, runs[len(runs)-1])
+}
+
+// statusOf says how a run of the store stands.
+func statusOf(s *artifacts.Store, id string) *runStatus {
+	r := &runStatus{ID: id, State: "killed"}
+	for _, ev := range journalOf(s, id) {
 		switch ev.Type {
 		case pipeline.RunStarted:
 			r.Started = ev.Time
 		case pipeline.RunEnded:
 			r.State, r.Seconds = ev.State, ev.Seconds
+			return r
 		}
+	}
+	if pipeline.RunIsAlive(s.RunDir(id)) {
+		r.State = "running"
+		r.Now = pipeline.ReadLive(s.RunDir(id))
 	}
 	return r
 }
@@ -187,54 +205,4 @@ func failures(s *artifacts.Store, run *runStatus) map[string]string {
 		}
 	}
 	return out
-}
-
-func (a *app) logCommand() *cobra.Command {
-	var list bool
-	c := &cobra.Command{
-		Use:     "log [RUN]",
-		Short:   "Print the log of a run, the last one by default",
-		Example: "  hearsight log\n  hearsight log --list\n  hearsight log --json 20261124T061500.000000Z",
-		Args:    cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) (err error) {
-			s, err := a.openStore(true)
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, s.Close()) }()
-			runs := s.Runs()
-			if list {
-				for _, id := range runs {
-					fmt.Fprintln(a.stdout, id)
-				}
-				return nil
-			}
-			if len(runs) == 0 {
-				return errors.New("there has been no run yet")
-			}
-			id := runs[len(runs)-1]
-			if len(args) == 1 {
-				id = args[0]
-			}
-			return a.printLog(s.RunDir(id), id)
-		},
-	}
-	c.Flags().BoolVar(&list, "list", false, "list the runs instead")
-	return c
-}
-
-func (a *app) printLog(dir, id string) (err error) {
-	f, err := os.Open(filepath.Join(dir, "run.log"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return usagef("there is no log of run %s: `hearsight log --list` lists the runs", id)
-	}
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	var w io.Writer = a.stdout
-	if !a.json {
-		w = zerolog.ConsoleWriter{Out: a.stdout, NoColor: !tty(a.stdout), TimeFormat: time.DateTime, FieldsExclude: []string{"event", "key", "digest", "stage", "reason", "kind"}}
-	}
-	return copyLines(w, f)
 }

@@ -26,7 +26,7 @@ type view struct {
 	logF   *os.File
 	idle   []*bufio.Writer // of both, held back while nothing but up-to-date stages is said
 	out    io.Writer
-	runDir string               // of this run; made by the time it has started
+	runDir string               // of this run, made by the time it has started; "" if it is another process's
 	shown  map[string]time.Time // when a stage was last spoken of
 }
 
@@ -80,7 +80,7 @@ func (v *view) event(ev pipeline.Event) {
 	if ev.Type != pipeline.StageCached && ev.Type != pipeline.ShardCached {
 		defer v.flush()
 	}
-	if ev.Type == pipeline.RunStarted {
+	if ev.Type == pipeline.RunStarted && v.runDir != "" {
 		v.openLog()
 	}
 	if ev.Type != pipeline.Progress && ev.Type != pipeline.ItemFinished {
