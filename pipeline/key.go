@@ -319,7 +319,10 @@ func (e *Engine) Why(ctx context.Context, p *Plan, what string) (*Why, error) {
 }
 
 func (e *Engine) whyItem(ctx context.Context, p *Plan, a *Action, w *Why) error {
-	items, err := e.planItems(ctx, p, a)
+	items, err := a.listed, error(nil)
+	if items == nil {
+		items, err = e.planItems(ctx, p, a)
+	}
 	if err != nil {
 		return fmt.Errorf("stage %s: list items: %w", w.Stage, err)
 	}
