@@ -253,9 +253,9 @@ func (j *job) writeClips(ctx context.Context, there bool) error {
 	if err != nil {
 		return err
 	}
-	byID := map[string]row{}
-	for _, r := range j.rows {
-		byID[r.id] = r
+	byID := make(map[string]*row, len(j.rows))
+	for i := range j.rows {
+		byID[j.rows[i].id] = &j.rows[i]
 	}
 	bad, err := write(slices.Sorted(maps.Keys(byID)), func(ids []string, note noter) error {
 		return pairs.WriteClips(ctx, j.t, ids, j.t.CPUs, func(id string) (table.Clip, bool, error) {
