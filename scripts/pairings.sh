@@ -13,7 +13,7 @@ spec=scripts/pairings.yaml
 if [ $# -gt 0 ]; then
 	data=$(cd "$1/data" && pwd)
 	spec=$tmp/pairings.yaml
-	sed -e 's|kind: scenes, with: {[^}]*}|kind: flickr8k, with: {root: "'"$data"'/flickr8k", train: "${photos}", validation: 10, captions_per_photo: 1, seed: 1}, max_rejects: 5|' \
+	sed -e 's|pairs: {kind: scenes.*|pairs: {kind: flickr8k, with: {root: "'"$data"'/flickr8k", train: "${photos}", validation: 10, captions_per_photo: 1, seed: 1}, max_rejects: 5}|' \
 		-e '/tower: vgg16, .*init:/s|init: random, file: ""|init: pretrained, file: "'"$data"'/weights/vgg16_conv_fp16.safetensors"|' \
 		-e '/tower: vgg19, .*init:/s|init: random, file: ""|init: vgg16+identity, file: "'"$data"'/weights/vgg16_conv_fp16.safetensors"|' \
 		-e '/tower: resnet50, .*init:/s|init: random, file: ""|init: pretrained, file: "'"$data"'/weights/resnet50_to_layer3_fp16.safetensors"|' \
