@@ -1,5 +1,5 @@
 # Each target is one line; longer logic sits in scripts/.
-.PHONY: build setup setup-test demo test test-more lint unit race purego generate cross fuzz readers crash bench bench-peers clean
+.PHONY: build setup setup-test demo test test-more lint unit race purego generate cross arm64 pairings fuzz readers crash bench bench-peers clean
 
 export CGO_ENABLED = 0
 GO ?= go
@@ -14,7 +14,7 @@ setup-test: ; @scripts/setup.sh test
 
 test: setup-test lint unit race purego generate cross ; @echo "make test: all passed"
 
-test-more: setup-test build fuzz readers ; @echo "make test-more: all passed"
+test-more: setup-test build arm64 pairings fuzz readers ; @echo "make test-more: all passed"
 
 lint: ; @scripts/lint.sh
 
@@ -22,7 +22,11 @@ unit: ; @$(GO) build -o .tools/testsum ./scripts/testsum && $(GO) test -json ./.
 
 race: ; @scripts/race.sh
 
-purego: ; $(GO) test -tags purego -short ./internal/kernel/... ./internal/nn
+purego: ; @scripts/numeric.sh
+
+arm64: ; @scripts/arm64.sh
+
+pairings: build ; @scripts/pairings.sh
 
 generate: ; @scripts/check-generated.sh
 

@@ -1,8 +1,9 @@
 #!/bin/sh
 # Installs what a bare machine lacks where it may; says the one command otherwise.
 #
-# usage: setup.sh [test]    with test: also what the tests need, a C compiler for
-#                           the race detector
+# usage: setup.sh [test|arm64]    with test: also what the tests need, a C compiler
+#                                 for the race detector; with arm64: qemu, to run
+#                                 that CPU's tests
 set -eu
 cd "$(dirname "$0")/.."
 scripts/check-go.sh
@@ -11,6 +12,9 @@ command -v espeak-ng >/dev/null 2>&1 || command -v say >/dev/null 2>&1 || missin
 if [ "${1:-}" = test ] && [ "$(uname)" = Linux ]; then
 	command -v "${CC:-cc}" >/dev/null 2>&1 || missing="$missing gcc"
 	[ -e /usr/include/stdio.h ] || missing="$missing libc6-dev"
+fi
+if [ "${1:-}" = arm64 ] && [ "$(uname)" = Linux ]; then
+	command -v qemu-aarch64 >/dev/null 2>&1 || missing="$missing qemu-user"
 fi
 [ -n "$missing" ] || exit 0
 if command -v apt-get >/dev/null 2>&1; then

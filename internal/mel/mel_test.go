@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -264,6 +265,11 @@ func TestGoldenDialects(t *testing.T) {
 					// PyTorch's float32 log is one unit off in the last place at
 					// bin 310, which is all that filter 20 has in frame 78.
 					tol = 3e-4
+				}
+				if sound == "chirp" && g.name == "kaldi_mfcc40_40" && runtime.GOARCH != "amd64" {
+					// Where Go fuses x*y+z, as on arm64, the FFT rounds otherwise, and
+					// frame 99 has a filter next to the floor: 1.06e-4.
+					tol = 2e-4
 				}
 				compare(t, got, want, rows, e.Cols(), tol)
 			})
