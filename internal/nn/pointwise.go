@@ -139,10 +139,7 @@ func (g *Graph[T]) Tanh(x *Node) *Node {
 	return g.apply(&op[T]{
 		name: "tanh", shape: x.Shape(), fail: g.Err,
 		do: func(out []T, in [][]T) error {
-			eachChunk(len(out), func(_, lo, hi int) {
-				copy(out[lo:hi], in[0][lo:hi])
-				tanh(out[lo:hi])
-			})
+			kernel.Tanh(in[0], out)
 			return nil
 		},
 		diff: func(o *op[T], in gorgonia.Nodes, out, grad *Node) gorgonia.Nodes {
