@@ -48,7 +48,10 @@ type Recurrent struct {
 // The input's share of all gates is one large product over all frames; then the
 // frames go one by one, each with a small product of the state and the packed
 // weights. Backward the same, and then the weights' gradient is again one large
-// product over all frames.
+// product over all frames. A team goes through the frames: each member has some
+// of the hidden units, with the weights and gates that make them, and waits for
+// the others once a frame. How many there are changes no bit, for a panel of
+// units is summed in its own order.
 func (g *Graph[T]) Recurrent(x *Node, r Recurrent) *Node {
 	xs, ws := g.shape(r.Kind+": input", x, 3), g.shape(r.Kind+": weights of the state", r.WH, 2)
 	s := &sweep[T]{graph: g, n: xs[0], t: xs[1], in: xs[2], hidden: ws[0], reverse: r.Reverse}

@@ -276,30 +276,50 @@ func benchmarkSweep(b *testing.B, kind string) {
 	}
 }
 
-// TestRecurrentMemory: a run packs its weights, and works, in memory that the
-// workspace has.
+// TestRecurrentMemory: a thousand runs, by a team, work in memory that the
+// workspace has, and leave no goroutine and nothing on the heap behind.
 func TestRecurrentMemory(t *testing.T) {
 	if testing.Short() {
 		t.Skip("under -race, sync.Pool forgets at random")
 	}
-	const n, frames, hidden = 4, 16, 128
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
+	const runs, frames = 1000, 5
 	for _, kind := range []string{LSTM, GRU} {
-		w := Gates(kind) * hidden
-		g := NewGraph(NewWorkspace[float32](), true)
-		p := func(name string, shape ...int) *Node { return g.Param(NewParam[float32](name, shape...)) }
-		y := g.Recurrent(p("x", n, frames, 8), Recurrent{Kind: kind, WX: p("wx", 8, w), WH: p("wh", hidden, w), BX: p("bx", w), BH: p("bh", w)})
-		m := compiled(t, g, weighted(g, y, make([]float32, n*frames*hidden)))
+		m := bigSweep(t, kind, frames, 256)
 		mustRun(t, m)
-		held := g.ws.Bytes()
+		held, routines := m.graph.ws.Bytes(), runtime.NumGoroutine()
 		var before, after runtime.MemStats
-		const runs = 10
+		runtime.GC()
 		runtime.ReadMemStats(&before)
 		for range runs {
 			mustRun(t, m)
 		}
+		runtime.GC()
 		runtime.ReadMemStats(&after)
-		if a := (after.TotalAlloc - before.TotalAlloc) / runs; a > 4*hidden*uint64(w)/2 || g.ws.Bytes() != held {
-			t.Errorf("%s: a run allocates %d bytes, the weights of the state are %d", kind, a, 4*hidden*w)
+		if a := (after.TotalAlloc - before.TotalAlloc) / runs; a > 64<<10 {
+			t.Errorf("%s: a run allocates %d bytes", kind, a)
+		}
+		if int64(after.HeapAlloc)-int64(before.HeapAlloc) > 256<<10 || m.graph.ws.Bytes() != held || runtime.NumGoroutine() > routines+1 {
+			t.Errorf("%s: after %d runs %d bytes on the heap (%d before), %d in the workspace (%d), %d goroutines (%d)",
+				kind, runs, after.HeapAlloc, before.HeapAlloc, m.graph.ws.Bytes(), held, runtime.NumGoroutine(), routines)
+		}
+	}
+}
+
+// TestRecurrentAllocations: a run over more frames allocates no more.
+func TestRecurrentAllocations(t *testing.T) {
+	if testing.Short() {
+		t.Skip("under -race, sync.Pool forgets at random")
+	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
+	for _, kind := range []string{LSTM, GRU} {
+		var counts []float64
+		for _, frames := range []int{2, 40} {
+			m := bigSweep(t, kind, frames, 256)
+			counts = append(counts, testing.AllocsPerRun(20, func() { mustRun(t, m) }))
+		}
+		if counts[1] > counts[0]+40 {
+			t.Errorf("%s: %v allocations in a run of 2 frames, %v in one of 40", kind, counts[0], counts[1])
 		}
 	}
 }
