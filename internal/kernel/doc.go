@@ -31,7 +31,7 @@
 //	bilinear.go   the driver of both in training
 //	transform.go  all transforms by their definition
 //	pool.go       max-pooling
-//	vector.go     ReLU, Axpy, Dot, Sum, bias, the Adam step
+//	vector.go     ReLU, Axpy, Dot, Sum, bias, exp and its like, the Adam step
 //	simd/         assembly for float32, written by gen/ with avo
 //
 // # What is promised

@@ -91,6 +91,31 @@ func (b *Packed[T]) Gemm(m int, a []T, lda int, c []T, ldc int, e Epilogue[T]) {
 	p.runPacked(&b.p, 0)
 }
 
+// Panels is how many stretches of columns, of how many each, GemmPanel computes
+// on its own; the last may be narrower.
+func (b *Packed[T]) Panels() (n, columns int) { return b.p.count(), b.p.path.nr() }
+
+// GemmPanel is Gemm for the columns of panel j alone, without other goroutines
+// and without allocating. a, c and e are those of the whole product.
+func (b *Packed[T]) GemmPanel(j, m int, a []T, lda int, c []T, ldc int, e Epilogue[T]) {
+	checkMatrix("Packed.GemmPanel", "A", len(a), m, b.K, lda)
+	checkMatrix("Packed.GemmPanel", "C", len(c), m, b.N, ldc)
+	checkBias("Packed.GemmPanel", e.Bias, b.N)
+	if m == 0 {
+		return
+	}
+	p := product[T]{
+		path: b.p.path, a: a, lda: lda,
+		groups: 1, rows: m, segs: 1, segLen: b.K,
+		n: b.N, c: c, ldc: ldc, e: e,
+	}
+	tiles := ceilDiv(m, b.p.path.mr)
+	t := task{tile1: tiles, perGroup: tiles}
+	for i := range b.p.blocks {
+		p.runPanel(&b.p, &b.p.blocks[i], j, &t, nil, i > 0, i == len(b.p.blocks)-1)
+	}
+}
+
 func checkMatrix(fn, name string, have, rows, cols, ld int) {
 	if rows < 0 || cols < 0 {
 		panic(fmt.Sprintf("kernel: %s: %s of %d×%d", fn, name, rows, cols))

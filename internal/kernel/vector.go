@@ -1,6 +1,11 @@
 package kernel
 
-import "math"
+import (
+	"math"
+	"unsafe"
+
+	"github.com/hearsight/hearsight/internal/kernel/simd"
+)
 
 // ReLU computes y = max(x, 0); NaN stays NaN. y may be x.
 func ReLU[T Float](x, y []T) {
@@ -63,6 +68,58 @@ func addInto[T Float](x, y []T) {
 	y = y[:len(x)]
 	for i := n; i < len(x); i++ {
 		y[i] += x[i]
+	}
+}
+
+// An elementary is one function of one number: of vectors in assembly, and the
+// same in plain Go, bit for bit.
+type elementary struct {
+	vector func(*simd.Set) func(x, y *float32, n int)
+	single func(float32) float32
+	double func(float64) float64
+}
+
+var (
+	expOf     = elementary{func(s *simd.Set) func(x, y *float32, n int) { return s.Exp }, simd.Exp, math.Exp}
+	logOf     = elementary{func(s *simd.Set) func(x, y *float32, n int) { return s.Log }, simd.Log, math.Log}
+	tanhOf    = elementary{func(s *simd.Set) func(x, y *float32, n int) { return s.Tanh }, simd.Tanh, math.Tanh}
+	sigmoidOf = elementary{func(s *simd.Set) func(x, y *float32, n int) { return s.Sigmoid }, simd.Sigmoid, sigmoid}
+)
+
+func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
+
+// Exp computes y = e^x, Log its inverse, Tanh the hyperbolic tangent and Sigmoid
+// 1/(1+e^-x). y may be x. float32 is within .51 units in the last place, the
+// same bits on every path; float64 is package math's. NaN stays NaN; what is too
+// large is Inf, what is too small 0; Log of 0 is -Inf and of less NaN.
+func Exp[T Float](x, y []T)     { element(&expOf, "Exp", x, y) }
+func Log[T Float](x, y []T)     { element(&logOf, "Log", x, y) }
+func Tanh[T Float](x, y []T)    { element(&tanhOf, "Tanh", x, y) }
+func Sigmoid[T Float](x, y []T) { element(&sigmoidOf, "Sigmoid", x, y) }
+
+func element[T Float](f *elementary, name string, x, y []T) {
+	checkLen(name, "y", len(y), len(x))
+	if len(x) <= chunk { // allocates nothing, as a gate of a step must not
+		elementPart(f, x, y[:len(x)])
+		return
+	}
+	vectors(len(x), func(lo, hi int) { elementPart(f, x[lo:hi], y[lo:hi]) })
+}
+
+func elementPart[T Float](f *elementary, x, y []T) {
+	set, n := simdFor[T](len(x))
+	if set != nil {
+		f.vector(set)(start(x), start(y), n)
+	}
+	y = y[:len(x)]
+	if zero := T(0); unsafe.Sizeof(zero) == 4 {
+		for i := n; i < len(x); i++ {
+			y[i] = T(f.single(float32(x[i])))
+		}
+		return
+	}
+	for i := n; i < len(x); i++ {
+		y[i] = T(f.double(float64(x[i])))
 	}
 }
 

@@ -1,9 +1,11 @@
 package nn
 
 import (
-	"math"
 	"runtime"
+	"sync"
 	"sync/atomic"
+
+	"github.com/hearsight/hearsight/internal/kernel"
 )
 
 // A frame is one clip at one step of a sweep; all slices are rows. Rows of
@@ -36,16 +38,15 @@ type frame[T Float] struct {
 func lstmForward[T Float](f *frame[T], lo, hi int) {
 	n := f.hidden
 	i, r, g, o := f.gates[lo:hi], f.gates[n+lo:n+hi], f.gates[2*n+lo:2*n+hi], f.gates[3*n+lo:3*n+hi]
-	sigmoid(i)
-	sigmoid(r)
-	tanh(g)
-	sigmoid(o)
+	kernel.Sigmoid(i, i)
+	kernel.Sigmoid(r, r)
+	kernel.Tanh(g, g)
+	kernel.Sigmoid(o, o)
 	c, prev, t, h := f.inner[lo:hi], f.prev[lo:hi], f.tanh[lo:hi], f.after[lo:hi]
 	for j := range c {
 		c[j] = r[j]*prev[j] + i[j]*g[j]
 	}
-	copy(t, c)
-	tanh(t)
+	kernel.Tanh(c, t)
 	for j := range h {
 		h[j] = o[j] * t[j]
 	}
@@ -79,7 +80,7 @@ func gruForward[T Float](f *frame[T], lo, hi int) {
 		for j := range s {
 			s[j] += u[j]
 		}
-		sigmoid(s)
+		kernel.Sigmoid(s, s)
 	}
 	r, z, g := f.gates[lo:hi], f.gates[n+lo:n+hi], f.gates[2*n+lo:2*n+hi]
 	u := f.inner[lo:hi]
@@ -87,7 +88,7 @@ func gruForward[T Float](f *frame[T], lo, hi int) {
 	for j := range g {
 		g[j] += r[j] * u[j]
 	}
-	tanh(g)
+	kernel.Tanh(g, g)
 	before, after := f.before[lo:hi], f.after[lo:hi]
 	for j := range after {
 		after[j] = (1-z[j])*g[j] + z[j]*before[j]
@@ -108,144 +109,127 @@ func gruBackward[T Float](f *frame[T], lo, hi int) {
 	}
 }
 
-// A crew is kernel.Parallel for the same function over and over: a sweep calls
-// it a thousand times a step, and its goroutines stay from call to call, so
-// that the calls allocate nothing. Which goroutine takes which i is not fixed.
-type crew struct {
-	n    int // calls of f a run
-	f    func(i int)
-	next atomic.Int64
-	more int // goroutines besides the caller's
-	wake chan struct{}
-	done chan any // what a goroutine panicked with, or nil
+// A compact is the rows of all clips at one step, side by side, and those at the
+// next: a member that is a step ahead writes where nobody reads. In the record
+// rows of a step lie a whole clip apart.
+type compact[T Float] struct {
+	data     []T
+	clips, n int
 }
 
-// newCrew starts the goroutines; stop ends them. With alone there are none:
-// there is too little to do.
-func newCrew(n int, alone bool, f func(i int)) *crew {
-	c := &crew{n: n, f: f}
-	if !alone {
-		c.more = min(n, runtime.GOMAXPROCS(0)) - 1
-	}
-	if c.more > 0 {
-		c.wake, c.done = make(chan struct{}), make(chan any)
-		for range c.more {
-			go func() {
-				for range c.wake {
-					c.done <- c.work()
-				}
-			}()
-		}
-	}
-	return c
+// compactPad keeps rows from lying a power of two apart.
+const compactPad = 16
+
+func (s *sweep[T]) compact(name string, n int) compact[T] {
+	return compact[T]{data: s.buffer(name, 2*s.n*(n+compactPad)), clips: s.n, n: n}
 }
 
-// run calls f(0) … f(n-1), each once, and returns when all are done. A panic in
-// f is raised again.
-func (c *crew) run() {
-	c.next.Store(0)
-	for range c.more {
-		c.wake <- struct{}{}
+// rows is the matrix of step i, and how far its rows are apart.
+func (c *compact[T]) rows(i int) (a []T, ld int) {
+	ld = c.n + compactPad
+	return c.data[i%2*c.clips*ld:][:c.clips*ld], ld
+}
+
+// row is that of a clip at step i.
+func (c *compact[T]) row(i, clip int) []T {
+	a, ld := c.rows(i)
+	return a[clip*ld:][:c.n]
+}
+
+// A team goes through the steps of a sweep together: each member has units of
+// its own, and after each step all wait for all. Starting goroutines for each of
+// a thousand steps, or waking them, takes longer than the steps.
+type team struct {
+	size    int32
+	arrived atomic.Int32
+	round   atomic.Uint32 // of waiting
+	asleep  atomic.Int32  // who waits for wake, or is about to
+	broken  atomic.Bool   // somebody has panicked
+	mu      sync.Mutex
+	wake    sync.Cond
+	caught  any
+}
+
+// spins is how often a member looks whether the others are there before it goes
+// to sleep: some ten microseconds, what waking it takes. Whoever sleeps leaves
+// its CPU to those it waits for.
+const spins = 1 << 15
+
+// teamwork calls do(0) … do(size-1) at once and returns when all have. A panic
+// in one ends the waiting of the others and is raised again.
+func teamwork(size int, do func(t *team, member int)) {
+	t := &team{size: int32(size)}
+	t.wake.L = &t.mu
+	var all sync.WaitGroup
+	for m := 1; m < size; m++ {
+		all.Go(func() { t.member(m, do) })
 	}
-	caught := c.work()
-	for range c.more {
-		if r := <-c.done; r != nil {
-			caught = r
-		}
-	}
-	if caught != nil {
-		panic(caught)
+	t.member(0, do)
+	all.Wait()
+	if t.caught != nil {
+		panic(t.caught)
 	}
 }
 
-func (c *crew) work() (caught any) {
+func (t *team) member(m int, do func(t *team, member int)) {
 	defer func() {
-		if caught = recover(); caught != nil {
-			c.next.Store(int64(c.n))
+		if r := recover(); r != nil {
+			t.mu.Lock()
+			t.caught = r
+			t.mu.Unlock()
+			t.broken.Store(true)
+			t.release()
 		}
 	}()
-	for {
-		i := int(c.next.Add(1)) - 1
-		if i >= c.n {
-			return nil
-		}
-		c.f(i)
+	do(t, m)
+}
+
+// wait returns when all members have called it as often as this one. It reports
+// false when one never will.
+func (t *team) wait() bool {
+	round := t.round.Load()
+	if t.arrived.Add(1) == t.size {
+		t.arrived.Store(0)
+		t.release()
+		return !t.broken.Load()
 	}
-}
-
-func (c *crew) stop() {
-	if c.wake != nil {
-		close(c.wake)
-	}
-}
-
-// unitParts is how many hidden units one goroutine takes at a time: some
-// microseconds of exponentials.
-const unitParts = 128
-
-// unitCrew calls do for every clip and stretch of hidden units at each run.
-func unitCrew(clips, hidden int, do func(clip, lo, hi int)) *crew {
-	parts := (hidden + unitParts - 1) / unitParts
-	return newCrew(clips*parts, clips*hidden < 4*unitParts, func(i int) {
-		lo := i % parts * unitParts
-		do(i/parts, lo, min(hidden, lo+unitParts))
-	})
-}
-
-// sigmoid replaces x by 1/(1+e^-x): float32 within 1 unit in the last place,
-// float64 by package math.
-func sigmoid[T Float](x []T) {
-	switch x := any(x).(type) {
-	case []float32:
-		squash(x, -1, 1, 0)
-	case []float64:
-		for i, v := range x {
-			x[i] = 1 / (1 + math.Exp(-v))
+	for n := spins; n > 0 && t.round.Load() == round; n-- {
+		if t.broken.Load() { // looked at after the round: whoever breaks ends the round, too
+			return false
 		}
 	}
+	if t.round.Load() == round {
+		t.sleep(round)
+	}
+	return !t.broken.Load()
 }
 
-// tanh replaces x by its hyperbolic tangent, to the same precision.
-func tanh[T Float](x []T) {
-	switch x := any(x).(type) {
-	case []float32:
-		squash(x, 2, 0, 1)
-	case []float64:
-		for i, v := range x {
-			x[i] = math.Tanh(v)
-		}
+func (t *team) sleep(round uint32) {
+	t.asleep.Add(1)
+	t.mu.Lock()
+	for t.round.Load() == round && !t.broken.Load() {
+		t.wake.Wait()
+	}
+	t.mu.Unlock()
+	t.asleep.Add(-1)
+}
+
+// release ends the round. Whoever is asleep by then has said so before it looked
+// at the round, under the lock.
+func (t *team) release() {
+	t.round.Add(1)
+	if t.asleep.Load() > 0 {
+		t.mu.Lock()
+		t.wake.Broadcast()
+		t.mu.Unlock()
 	}
 }
 
-// squash replaces x by (a + b*e)/(2 + e) where e = e^(by*x) - 1, which is the
-// sigmoid for by, a, b = -1, 1, 0 and tanh for 2, 0, 1. Package math takes four
-// times as long.
-//
-// y = by*x is cut off at ±105, where both have reached their limits. With k the
-// nearest integer to y/ln 2 and r = y - k*ln 2, |r| <= .347,
-//
-//	e^y - 1 = 2^k*(e^r - 1) + (2^k - 1)
-//
-// and e^r - 1 is its Taylor series to r^8, in float64: to a relative 1e-9, far
-// less than float32 can tell.
-func squash(x []float32, by, a, b float64) {
-	const (
-		limit = 105
-		magic = 3 << 51 // adding it rounds to an integer, which the low bits then hold
-	)
-	for i, v := range x {
-		y := by * float64(v)
-		if y > limit {
-			y = limit
-		} else if y < -limit {
-			y = -limit
-		}
-		t := y*(1/math.Ln2) + magic
-		r := y - (t-magic)*math.Ln2
-		scale := math.Float64frombits(math.Float64bits(t)<<52 + 1023<<52)
-		r2 := r * r
-		p := r * ((1 + r*(1./2) + r2*(1./6+r*(1./24))) + r2*r2*((1./120+r*(1./720))+r2*(1./5040+r*(1./40320))))
-		e := scale*p + (scale - 1)
-		x[i] = float32((a + b*e) / (2 + e))
-	}
+// memberWork is how many multiplications of a step make a member worth its
+// waiting: some microseconds.
+const memberWork = 1 << 18
+
+// teamSize is how many members share the panels of a step.
+func teamSize(panels, work int) int {
+	return max(1, min(runtime.GOMAXPROCS(0), panels, work/memberWork))
 }

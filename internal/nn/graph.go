@@ -76,17 +76,17 @@ func grown[E any](all map[string][]E, key string, n int) []E {
 
 // packed lays out b, k×n, or its transpose, for many products, in memory that
 // stays from run to run.
-func (w *Workspace[T]) packed(key string, k, n int, b []T, trans bool) *kernel.Packed[T] {
+func (w *Workspace[T]) packed(key string, k, n int, b []T, ld int, trans bool) *kernel.Packed[T] {
 	p := w.packs[key]
 	switch {
 	case p == nil && trans:
-		p = kernel.PackBT(k, n, b, k)
+		p = kernel.PackBT(k, n, b, ld)
 	case p == nil:
-		p = kernel.PackB(k, n, b, n)
+		p = kernel.PackB(k, n, b, ld)
 	case trans:
-		p.RepackT(b, k)
+		p.RepackT(b, ld)
 	default:
-		p.Repack(b, n)
+		p.Repack(b, ld)
 	}
 	w.packs[key] = p
 	return p

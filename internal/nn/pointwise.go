@@ -139,10 +139,7 @@ func (g *Graph[T]) Tanh(x *Node) *Node {
 	return g.apply(&op[T]{
 		name: "tanh", shape: x.Shape(), fail: g.Err,
 		do: func(out []T, in [][]T) error {
-			eachChunk(len(out), func(_, lo, hi int) {
-				copy(out[lo:hi], in[0][lo:hi])
-				tanh(out[lo:hi])
-			})
+			kernel.Tanh(in[0], out)
 			return nil
 		},
 		diff: func(o *op[T], in gorgonia.Nodes, out, grad *Node) gorgonia.Nodes {
@@ -226,7 +223,11 @@ func (g *Graph[T]) attend(x, scores *Node) *Node {
 	weights := func() []T { return g.ws.buffer(o.key+" weights", n*t*c) }
 	o.do = func(out []T, in [][]T) error {
 		a := weights()
-		kernel.Parallel(n*c, func(k int) { out[k] = attendOne(a, in[0], in[1], k/c*t*c+k%c, t, c) })
+		stretches := (c + stretch - 1) / stretch
+		kernel.Parallel(n*stretches, func(k int) {
+			item, lo := k/stretches, k%stretches*stretch
+			attendSome(a[item*t*c:], in[0][item*t*c:], in[1][item*t*c:], out[item*c:], t, c, lo, min(c, lo+stretch))
+		})
 		return nil
 	}
 	o.diff = func(o *op[T], in gorgonia.Nodes, out, grad *Node) gorgonia.Nodes {
@@ -252,21 +253,41 @@ func (g *Graph[T]) attend(x, scores *Node) *Node {
 	return g.apply(o, x, scores)
 }
 
-// attendOne is one channel of one item: t values from first on, c apart. It
-// leaves the weights in a.
-func attendOne[T Float](a, x, scores []T, first, t, c int) T {
-	top, sum, y := math.Inf(-1), 0.0, 0.0
-	for i := range t {
-		top = max(top, float64(scores[first+i*c]))
+// stretch is how many channels one goroutine takes at a time.
+const stretch = 128
+
+// attendSome is channels lo to hi of one item: t rows of c values. It leaves the
+// weights in a and the sums in y.
+func attendSome[T Float](a, x, scores, y []T, t, c, lo, hi int) {
+	n := hi - lo
+	row := func(m []T, i int) []T { return m[i*c+lo:][:n] }
+	var top [stretch]T
+	var sum, total [stretch]float64
+	copy(top[:n], row(scores, 0))
+	for i := 1; i < t; i++ {
+		for j, s := range row(scores, i) {
+			top[j] = max(top[j], s)
+		}
 	}
 	for i := range t {
-		sum += math.Exp(float64(scores[first+i*c]) - top)
+		w, s := row(a, i), row(scores, i)
+		for j := range w {
+			w[j] = s[j] - top[j]
+		}
+		kernel.Exp(w, w)
+		for j, v := range w {
+			sum[j] += float64(v)
+		}
 	}
 	for i := range t {
-		at := first + i*c
-		w := math.Exp(float64(scores[at])-top) / sum
-		a[at] = T(w)
-		y += w * float64(x[at])
+		w, v := row(a, i), row(x, i)
+		for j := range w {
+			share := float64(w[j]) / sum[j]
+			w[j] = T(share)
+			total[j] += share * float64(v[j])
+		}
 	}
-	return T(y)
+	for j := range n {
+		y[lo+j] = T(total[j])
+	}
 }

@@ -48,7 +48,10 @@ type Recurrent struct {
 // The input's share of all gates is one large product over all frames; then the
 // frames go one by one, each with a small product of the state and the packed
 // weights. Backward the same, and then the weights' gradient is again one large
-// product over all frames.
+// product over all frames. A team goes through the frames: each member has some
+// of the hidden units, with the weights and gates that make them, and waits for
+// the others once a frame. How many there are changes no bit, for a panel of
+// units is summed in its own order.
 func (g *Graph[T]) Recurrent(x *Node, r Recurrent) *Node {
 	xs, ws := g.shape(r.Kind+": input", x, 3), g.shape(r.Kind+": weights of the state", r.WH, 2)
 	s := &sweep[T]{graph: g, n: xs[0], t: xs[1], in: xs[2], hidden: ws[0], reverse: r.Reverse}
@@ -179,28 +182,61 @@ func (s *sweep[T]) forward(out []T, in [][]T) error {
 		}
 	}
 	kernel.Conv2DForward(s.products(), 1, 1, s.n*s.t, in[0], in[1], bias, false, r.gates)
-	weights := s.graph.ws.packed(s.key+" forward", s.hidden, s.width, in[2], false)
-	side := s.buffer("side", s.n*s.width)
-	i := 0
-	units := unitCrew(s.n, s.hidden, func(clip, lo, hi int) { s.advance(r, side, out, clip, i, lo, hi) })
-	defer units.stop()
-	for i = range s.t {
-		t := s.at(i)
-		if s.kind == LSTM {
-			weights.Gemm(s.n, r.before[t*s.hidden:], s.t*s.hidden, r.gates[t*s.width:], s.t*s.width, kernel.Epilogue[T]{Acc: true})
-		} else {
-			weights.Gemm(s.n, r.before[t*s.hidden:], s.t*s.hidden, side, s.width, kernel.Epilogue[T]{Bias: in[4]})
-		}
-		units.run()
+	w := &forsweep[T]{r: r, out: out, bias: in[4], side: s.buffer("side", s.n*s.width), state: s.compact("state", s.hidden)}
+	for k := range w.weights[:s.width/s.hidden] {
+		w.weights[k] = s.graph.ws.packed(fmt.Sprintf("%s forward %d", s.key, k), s.hidden, s.hidden, in[2][k*s.hidden:], s.width, false)
 	}
+	for clip := range s.n {
+		copy(w.state.row(0, clip), r.before[(clip*s.t+s.at(0))*s.hidden:][:s.hidden])
+	}
+	panels, columns := w.weights[0].Panels()
+	size := teamSize(panels, s.n*s.hidden*s.width)
+	teamwork(size, func(t *team, member int) {
+		lo, hi := member*panels/size, (member+1)*panels/size
+		for i := 0; i < s.t && (i == 0 || t.wait()); i++ {
+			s.multiply(w, i, lo, hi)
+			for clip := range s.n {
+				s.advance(w, clip, i, lo*columns, min(s.hidden, hi*columns))
+			}
+		}
+	})
 	return nil
+}
+
+// A forsweep is what a sweep forward reads and writes.
+type forsweep[T Float] struct {
+	r         *record[T]
+	weights   [4]*kernel.Packed[T] // of each gate
+	bias      []T                  // of the state, GRU
+	side, out []T
+	state     compact[T] // before the step
+}
+
+// multiply adds the state's share of the gates of step i, for panels lo to hi of
+// units: one product a gate and panel, every other step in the opposite order,
+// so that the weights used last, which the cache still has, come first.
+func (s *sweep[T]) multiply(w *forsweep[T], i, lo, hi int) {
+	a, lda := w.state.rows(i)
+	at, panels := s.at(i), hi-lo
+	all := panels * s.width / s.hidden
+	for q := range all {
+		if i%2 == 1 {
+			q = all - 1 - q
+		}
+		k, j := q/panels, lo+q%panels
+		if s.kind == LSTM {
+			w.weights[k].GemmPanel(j, s.n, a, lda, w.r.gates[at*s.width+k*s.hidden:], s.t*s.width, kernel.Epilogue[T]{Acc: true})
+		} else {
+			w.weights[k].GemmPanel(j, s.n, a, lda, w.side[k*s.hidden:], s.width, kernel.Epilogue[T]{Bias: w.bias[k*s.hidden:][:s.hidden]})
+		}
+	}
 }
 
 // advance takes units lo to hi of a clip over step i, from the sums to the state
 // after it, which is that before the next.
-func (s *sweep[T]) advance(r *record[T], side, out []T, clip, i, lo, hi int) {
-	f := s.frame(r, clip, i)
-	f.side, f.after = side[clip*s.width:][:s.width], out[(clip*s.t+s.at(i))*s.hidden:][:s.hidden]
+func (s *sweep[T]) advance(w *forsweep[T], clip, i, lo, hi int) {
+	f := s.frame(w.r, clip, i)
+	f.side, f.after = w.side[clip*s.width:][:s.width], w.out[(clip*s.t+s.at(i))*s.hidden:][:s.hidden]
 	state := f.after
 	if f.finished {
 		state = f.before
@@ -214,7 +250,8 @@ func (s *sweep[T]) advance(r *record[T], side, out []T, clip, i, lo, hi int) {
 		gruForward(&f, lo, hi)
 	}
 	if i+1 < s.t {
-		copy(r.before[(clip*s.t+s.at(i+1))*s.hidden:][lo:hi], state[lo:hi])
+		copy(w.r.before[(clip*s.t+s.at(i+1))*s.hidden:][lo:hi], state[lo:hi])
+		copy(w.state.row(i+1, clip)[lo:hi], state[lo:hi])
 	}
 }
 
@@ -242,17 +279,34 @@ func (s *sweep[T]) start(r *record[T], in [][]T) {
 // It leaves the gradients by the state's share in the buffer "d side" and by
 // the first state in "carry" and "carry in".
 func (s *sweep[T]) backward(dGates []T, in [][]T) error {
-	r, weights := s.record(), s.graph.ws.packed(s.key+" backward", s.width, s.hidden, in[1], true)
-	w := &backsweep[T]{r: r, grad: in[2], dGates: dGates, dSide: s.dSide(dGates), carry: s.buffer("carry", s.n*s.hidden), carryIn: s.buffer("carry in", s.n*s.hidden)}
+	r, weights := s.record(), s.graph.ws.packed(s.key+" backward", s.width, s.hidden, in[1], s.width, true)
+	w := &backsweep[T]{
+		r: r, grad: in[2], dGates: dGates, dSide: s.dSide(dGates), sides: s.compact("sides", s.width),
+		carry: s.buffer("carry", s.n*s.hidden), carryIn: s.buffer("carry in", s.n*s.hidden),
+	}
 	clear(w.carry)
 	clear(w.carryIn)
-	i := 0
-	units := unitCrew(s.n, s.hidden, func(clip, lo, hi int) { s.retreat(w, clip, i, lo, hi) })
-	defer units.stop()
-	for i = s.t - 1; i >= 0; i-- {
-		units.run()
-		weights.Gemm(s.n, w.dSide[s.at(i)*s.width:], s.t*s.width, w.carry, s.hidden, kernel.Epilogue[T]{Acc: true})
-	}
+	panels, columns := weights.Panels()
+	size := teamSize(panels, s.n*s.hidden*s.width)
+	teamwork(size, func(t *team, member int) {
+		lo, hi := member*panels/size, (member+1)*panels/size
+		for i := s.t - 1; i >= 0; i-- {
+			for clip := range s.n {
+				s.retreat(w, clip, i, lo*columns, min(s.hidden, hi*columns))
+			}
+			if !t.wait() {
+				return
+			}
+			a, lda := w.sides.rows(i)
+			for j := lo; j < hi; j++ {
+				q := j
+				if i%2 == 1 { // what the cache still has comes first
+					q = lo + hi - 1 - j
+				}
+				weights.GemmPanel(q, s.n, a, lda, w.carry, s.hidden, kernel.Epilogue[T]{Acc: true})
+			}
+		}
+	})
 	return nil
 }
 
@@ -261,6 +315,7 @@ type backsweep[T Float] struct {
 	r              *record[T]
 	grad           []T // by the output
 	dGates, dSide  []T
+	sides          compact[T] // dSide at the step
 	carry, carryIn []T
 }
 
@@ -269,19 +324,22 @@ func (s *sweep[T]) retreat(w *backsweep[T], clip, i, lo, hi int) {
 	f := s.frame(w.r, clip, i)
 	at := clip*s.t + s.at(i)
 	f.dGates, f.dSide = w.dGates[at*s.width:][:s.width], w.dSide[at*s.width:][:s.width]
-	if f.finished {
+	f.grad = w.grad[at*s.hidden:][:s.hidden]
+	f.carry, f.carryIn = w.carry[clip*s.hidden:][:s.hidden], w.carryIn[clip*s.hidden:][:s.hidden]
+	switch {
+	case f.finished:
 		for k := 0; k < s.width; k += s.hidden {
 			clear(f.dGates[k+lo : k+hi])
 			clear(f.dSide[k+lo : k+hi])
 		}
-		return
-	}
-	f.grad = w.grad[at*s.hidden:][:s.hidden]
-	f.carry, f.carryIn = w.carry[clip*s.hidden:][:s.hidden], w.carryIn[clip*s.hidden:][:s.hidden]
-	if s.kind == LSTM {
+	case s.kind == LSTM:
 		lstmBackward(&f, lo, hi)
-	} else {
+	default:
 		gruBackward(&f, lo, hi)
+	}
+	side := w.sides.row(i, clip)
+	for k := 0; k < s.width; k += s.hidden {
+		copy(side[k+lo:k+hi], f.dSide[k+lo:k+hi])
 	}
 }
 

@@ -262,41 +262,6 @@ func TestRecurrentWrong(t *testing.T) {
 	}
 }
 
-// TestSquash: the float32 functions against package math, in units of the last
-// place.
-func TestSquash(t *testing.T) {
-	exact := map[string]func(x float64) float64{"sigmoid": func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }, "tanh": math.Tanh}
-	ours := map[string]func([]float32){"sigmoid": sigmoid[float32], "tanh": tanh[float32]}
-	inf := float32(math.Inf(1))
-	x := []float32{0, 1e-38, -1e-20, 20, -20, 60, -60, 86, -86, 87, 1000, -1000, inf, -inf}
-	r := rand.New(rand.NewPCG(7, 8))
-	for range 200_000 {
-		x = append(x, float32(r.NormFloat64()*math.Exp(4*r.NormFloat64()-2)))
-	}
-	for name, f := range ours {
-		got, worst := slices.Clone(x), 0.0
-		f(got)
-		for i, v := range x {
-			want := exact[name](float64(v))
-			ulp := float64(math.Nextafter32(float32(math.Abs(want)), inf)) - math.Abs(float64(float32(want)))
-			if d := math.Abs(float64(got[i])-want) / ulp; d > worst && !(name == "sigmoid" && v < -87) { // below: no longer normal
-				worst = d
-			}
-			if got[i] < -1 || got[i] > 1 || name == "sigmoid" && got[i] < 0 {
-				t.Fatalf("%s(%v) = %v", name, v, got[i])
-			}
-		}
-		t.Logf("%s: %.3f units in the last place", name, worst)
-		if worst > 1 {
-			t.Errorf("%s is off by %.2f units in the last place", name, worst)
-		}
-		nan := []float32{float32(math.NaN())}
-		if f(nan); nan[0] == nan[0] {
-			t.Errorf("%s of NaN is %v", name, nan[0])
-		}
-	}
-}
-
 func BenchmarkLSTM(b *testing.B) { benchmarkSweep(b, LSTM) }
 func BenchmarkGRU(b *testing.B)  { benchmarkSweep(b, GRU) }
 
@@ -311,87 +276,102 @@ func benchmarkSweep(b *testing.B, kind string) {
 	}
 }
 
-func BenchmarkSquash(b *testing.B) {
-	x := make([]float32, 1<<14)
-	for _, name := range []string{"sigmoid", "tanh"} {
-		b.Run(name, func(b *testing.B) {
-			for b.Loop() {
-				for i := range x {
-					x[i] = float32(i%17) - 8
-				}
-				if name == "tanh" {
-					tanh(x)
-				} else {
-					sigmoid(x)
-				}
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(x)), "ns/value")
-		})
-	}
-}
-
-// TestRecurrentMemory: a run packs its weights, and works, in memory that the
-// workspace has.
+// TestRecurrentMemory: a thousand runs, by a team, work in memory that the
+// workspace has, and leave no goroutine and nothing on the heap behind.
 func TestRecurrentMemory(t *testing.T) {
 	if testing.Short() {
 		t.Skip("under -race, sync.Pool forgets at random")
 	}
-	const n, frames, hidden = 4, 16, 128
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
+	const runs, frames = 1000, 5
 	for _, kind := range []string{LSTM, GRU} {
-		w := Gates(kind) * hidden
-		g := NewGraph(NewWorkspace[float32](), true)
-		p := func(name string, shape ...int) *Node { return g.Param(NewParam[float32](name, shape...)) }
-		y := g.Recurrent(p("x", n, frames, 8), Recurrent{Kind: kind, WX: p("wx", 8, w), WH: p("wh", hidden, w), BX: p("bx", w), BH: p("bh", w)})
-		m := compiled(t, g, weighted(g, y, make([]float32, n*frames*hidden)))
+		m := bigSweep(t, kind, frames, 256)
 		mustRun(t, m)
-		held := g.ws.Bytes()
+		held, routines := m.graph.ws.Bytes(), runtime.NumGoroutine()
 		var before, after runtime.MemStats
-		const runs = 10
+		runtime.GC()
 		runtime.ReadMemStats(&before)
 		for range runs {
 			mustRun(t, m)
 		}
+		runtime.GC()
 		runtime.ReadMemStats(&after)
-		if a := (after.TotalAlloc - before.TotalAlloc) / runs; a > 4*hidden*uint64(w)/2 || g.ws.Bytes() != held {
-			t.Errorf("%s: a run allocates %d bytes, the weights of the state are %d", kind, a, 4*hidden*w)
+		if a := (after.TotalAlloc - before.TotalAlloc) / runs; a > 64<<10 {
+			t.Errorf("%s: a run allocates %d bytes", kind, a)
+		}
+		if int64(after.HeapAlloc)-int64(before.HeapAlloc) > 256<<10 || m.graph.ws.Bytes() != held || runtime.NumGoroutine() > routines+1 {
+			t.Errorf("%s: after %d runs %d bytes on the heap (%d before), %d in the workspace (%d), %d goroutines (%d)",
+				kind, runs, after.HeapAlloc, before.HeapAlloc, m.graph.ws.Bytes(), held, runtime.NumGoroutine(), routines)
 		}
 	}
 }
 
-// TestCrew: every i once a run, whatever the number of goroutines; a panic comes
-// back and the next run works.
-func TestCrew(t *testing.T) {
+// TestRecurrentAllocations: a run over more frames allocates no more.
+func TestRecurrentAllocations(t *testing.T) {
+	if testing.Short() {
+		t.Skip("under -race, sync.Pool forgets at random")
+	}
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(2))
+	for _, kind := range []string{LSTM, GRU} {
+		var counts []float64
+		for _, frames := range []int{2, 40} {
+			m := bigSweep(t, kind, frames, 256)
+			counts = append(counts, testing.AllocsPerRun(20, func() { mustRun(t, m) }))
+		}
+		if counts[1] > counts[0]+40 {
+			t.Errorf("%s: %v allocations in a run of 2 frames, %v in one of 40", kind, counts[0], counts[1])
+		}
+	}
+}
+
+// TestTeam: nobody is a step ahead of another's wait, with more members than
+// CPUs too, which then sleep.
+func TestTeam(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	for _, procs := range []int{1, 2, 5} {
 		runtime.GOMAXPROCS(procs)
-		for _, n := range []int{1, 2, 3, 64} {
-			counts, bad := make([]int, n), -1
-			c := newCrew(n, false, func(i int) {
-				if counts[i]++; i == bad {
-					panic("bad")
+		for _, size := range []int{1, 2, 3, 8} {
+			const steps = 100
+			done := make([][steps]int, size) // each its own row; the race detector sees what wait orders
+			teamwork(size, func(team *team, member int) {
+				for i := range steps {
+					done[member][i] = i + 1
+					if !team.wait() {
+						t.Errorf("%d CPUs, %d members: step %d: broken", procs, size, i)
+						return
+					}
+					for m := range done {
+						if done[m][i] != i+1 {
+							t.Errorf("%d CPUs, %d members: member %d is past step %d, member %d is not", procs, size, member, i, m)
+						}
+					}
 				}
 			})
-			for range 50 {
-				c.run()
-			}
-			if !slices.Equal(counts, slices.Repeat([]int{50}, n)) {
-				t.Errorf("%d goroutines, %d calls: counts %v", procs, n, counts)
-			}
-			bad = n - 1
+		}
+	}
+}
+
+// TestTeamPanic: it ends the waiting of the others, awake or asleep, and comes
+// back.
+func TestTeamPanic(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
+	for _, procs := range []int{1, 2, 5} {
+		runtime.GOMAXPROCS(procs)
+		for bad := range 4 {
 			func() {
 				defer func() {
 					if r := recover(); r != "bad" {
-						t.Errorf("%d goroutines, %d calls: recovered %v", procs, n, r)
+						t.Errorf("%d CPUs: recovered %v", procs, r)
 					}
 				}()
-				c.run()
+				teamwork(4, func(team *team, member int) {
+					for i := 0; i == 0 || team.wait(); i++ {
+						if member == bad && i == 50 {
+							panic("bad")
+						}
+					}
+				})
 			}()
-			bad = -1
-			clear(counts)
-			if c.run(); !slices.Equal(counts, slices.Repeat([]int{1}, n)) {
-				t.Errorf("%d goroutines, %d calls, after a panic: counts %v", procs, n, counts)
-			}
-			c.stop()
 		}
 	}
 }

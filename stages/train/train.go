@@ -38,7 +38,7 @@ import (
 var Kind = stage.New(stage.Kind{
 	Name:    "train",
 	Doc:     "learn a model from pairs of photo and speech",
-	Version: 2,
+	Version: 3,
 	Inputs:  inputs,
 	Output:  "model",
 	Numeric: true,

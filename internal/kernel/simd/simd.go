@@ -61,6 +61,10 @@ type Set struct {
 	Max          func(x, y *float32, n int)                       // if x > y or only x is NaN: y = x
 	MaxArg       func(x, y *float32, arg *int32, n int, at int32) // and then arg = at
 
+	// y = e^x and so on, x being y or apart from it: the bits of the functions
+	// of these names here.
+	Exp, Log, Tanh, Sigmoid func(x, y *float32, n int)
+
 	// WinogradIn transforms a tile of 6x6 pixels: for n channels,
 	// dst[(y*6+x)*pos/4] = (Bt·d·B)[y][x], d[y][x] = src[(y*row+x*col)/4], with
 	// row, col and pos in bytes. See kernel.Winograd.

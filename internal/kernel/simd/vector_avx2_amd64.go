@@ -48,3 +48,23 @@ func avx2Max(x *float32, y *float32, n int)
 //
 //go:noescape
 func avx2MaxArg(x *float32, y *float32, arg *int32, n int, at int32)
+
+// avx2Exp is a Set.Exp.
+//
+//go:noescape
+func avx2Exp(x *float32, y *float32, n int)
+
+// avx2Sigmoid is a Set.Sigmoid.
+//
+//go:noescape
+func avx2Sigmoid(x *float32, y *float32, n int)
+
+// avx2Tanh is a Set.Tanh.
+//
+//go:noescape
+func avx2Tanh(x *float32, y *float32, n int)
+
+// avx2Log is a Set.Log.
+//
+//go:noescape
+func avx2Log(x *float32, y *float32, n int)

@@ -297,3 +297,403 @@ loop:
 	JNZ       loop
 	VZEROUPPER
 	RET
+
+// func avx2Exp(x *float32, y *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·avx2Exp(SB), NOSPLIT, $0-24
+	MOVQ    x+0(FP), R8
+	MOVQ    y+8(FP), R9
+	MOVQ    n+16(FP), CX
+	VMOVUPD elements<>+0(SB), Y14
+	VMOVUPD elements<>+32(SB), Y15
+
+loop:
+	VCVTPS2PD    (R8), Y0
+	VMINPD       Y0, Y14, Y0
+	VMAXPD       Y0, Y15, Y0
+	VMOVUPD      elements<>+64(SB), Y4
+	VFMADD213PD  elements<>+96(SB), Y0, Y4
+	VPSLLQ       $0x34, Y4, Y2
+	VPADDQ       elements<>+128(SB), Y2, Y2
+	VSUBPD       elements<>+96(SB), Y4, Y4
+	VFNMADD231PD elements<>+160(SB), Y4, Y0
+	VMOVUPD      elements<>+192(SB), Y1
+	VFMADD213PD  elements<>+224(SB), Y0, Y1
+	VFMADD213PD  elements<>+256(SB), Y0, Y1
+	VFMADD213PD  elements<>+288(SB), Y0, Y1
+	VFMADD213PD  elements<>+320(SB), Y0, Y1
+	VFMADD213PD  elements<>+352(SB), Y0, Y1
+	VFMADD213PD  elements<>+384(SB), Y0, Y1
+	VFMADD213PD  elements<>+128(SB), Y0, Y1
+	VMULPD       Y0, Y1, Y1
+	VFMADD213PD  Y2, Y2, Y1
+	VCVTPD2PSY   Y1, X1
+	VMOVUPS      X1, (R9)
+	VCVTPS2PD    16(R8), Y0
+	VMINPD       Y0, Y14, Y0
+	VMAXPD       Y0, Y15, Y0
+	VMOVUPD      elements<>+64(SB), Y4
+	VFMADD213PD  elements<>+96(SB), Y0, Y4
+	VPSLLQ       $0x34, Y4, Y2
+	VPADDQ       elements<>+128(SB), Y2, Y2
+	VSUBPD       elements<>+96(SB), Y4, Y4
+	VFNMADD231PD elements<>+160(SB), Y4, Y0
+	VMOVUPD      elements<>+192(SB), Y1
+	VFMADD213PD  elements<>+224(SB), Y0, Y1
+	VFMADD213PD  elements<>+256(SB), Y0, Y1
+	VFMADD213PD  elements<>+288(SB), Y0, Y1
+	VFMADD213PD  elements<>+320(SB), Y0, Y1
+	VFMADD213PD  elements<>+352(SB), Y0, Y1
+	VFMADD213PD  elements<>+384(SB), Y0, Y1
+	VFMADD213PD  elements<>+128(SB), Y0, Y1
+	VMULPD       Y0, Y1, Y1
+	VFMADD213PD  Y2, Y2, Y1
+	VCVTPD2PSY   Y1, X1
+	VMOVUPS      X1, 16(R9)
+	ADDQ         $0x00000020, R8
+	ADDQ         $0x00000020, R9
+	SUBQ         $0x00000008, CX
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func avx2Sigmoid(x *float32, y *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·avx2Sigmoid(SB), NOSPLIT, $0-24
+	MOVQ    x+0(FP), R8
+	MOVQ    y+8(FP), R9
+	MOVQ    n+16(FP), CX
+	VMOVUPD elements<>+0(SB), Y14
+	VMOVUPD elements<>+32(SB), Y15
+
+loop:
+	VCVTPS2PD    (R8), Y0
+	VMULPD       elements<>+416(SB), Y0, Y0
+	VMINPD       Y0, Y14, Y0
+	VMAXPD       Y0, Y15, Y0
+	VMOVUPD      elements<>+64(SB), Y4
+	VFMADD213PD  elements<>+96(SB), Y0, Y4
+	VPSLLQ       $0x34, Y4, Y2
+	VPADDQ       elements<>+128(SB), Y2, Y2
+	VSUBPD       elements<>+96(SB), Y4, Y4
+	VFNMADD231PD elements<>+160(SB), Y4, Y0
+	VMOVUPD      elements<>+192(SB), Y1
+	VFMADD213PD  elements<>+224(SB), Y0, Y1
+	VFMADD213PD  elements<>+256(SB), Y0, Y1
+	VFMADD213PD  elements<>+288(SB), Y0, Y1
+	VFMADD213PD  elements<>+320(SB), Y0, Y1
+	VFMADD213PD  elements<>+352(SB), Y0, Y1
+	VFMADD213PD  elements<>+384(SB), Y0, Y1
+	VFMADD213PD  elements<>+128(SB), Y0, Y1
+	VMULPD       Y0, Y1, Y1
+	VFMADD213PD  Y2, Y2, Y1
+	VADDPD       elements<>+128(SB), Y1, Y1
+	VMOVUPD      elements<>+128(SB), Y2
+	VDIVPD       Y1, Y2, Y1
+	VCVTPD2PSY   Y1, X1
+	VMOVUPS      X1, (R9)
+	VCVTPS2PD    16(R8), Y0
+	VMULPD       elements<>+416(SB), Y0, Y0
+	VMINPD       Y0, Y14, Y0
+	VMAXPD       Y0, Y15, Y0
+	VMOVUPD      elements<>+64(SB), Y4
+	VFMADD213PD  elements<>+96(SB), Y0, Y4
+	VPSLLQ       $0x34, Y4, Y2
+	VPADDQ       elements<>+128(SB), Y2, Y2
+	VSUBPD       elements<>+96(SB), Y4, Y4
+	VFNMADD231PD elements<>+160(SB), Y4, Y0
+	VMOVUPD      elements<>+192(SB), Y1
+	VFMADD213PD  elements<>+224(SB), Y0, Y1
+	VFMADD213PD  elements<>+256(SB), Y0, Y1
+	VFMADD213PD  elements<>+288(SB), Y0, Y1
+	VFMADD213PD  elements<>+320(SB), Y0, Y1
+	VFMADD213PD  elements<>+352(SB), Y0, Y1
+	VFMADD213PD  elements<>+384(SB), Y0, Y1
+	VFMADD213PD  elements<>+128(SB), Y0, Y1
+	VMULPD       Y0, Y1, Y1
+	VFMADD213PD  Y2, Y2, Y1
+	VADDPD       elements<>+128(SB), Y1, Y1
+	VMOVUPD      elements<>+128(SB), Y2
+	VDIVPD       Y1, Y2, Y1
+	VCVTPD2PSY   Y1, X1
+	VMOVUPS      X1, 16(R9)
+	ADDQ         $0x00000020, R8
+	ADDQ         $0x00000020, R9
+	SUBQ         $0x00000008, CX
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func avx2Tanh(x *float32, y *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·avx2Tanh(SB), NOSPLIT, $0-24
+	MOVQ    x+0(FP), R8
+	MOVQ    y+8(FP), R9
+	MOVQ    n+16(FP), CX
+	VMOVUPD elements<>+0(SB), Y14
+	VMOVUPD elements<>+32(SB), Y15
+
+loop:
+	VCVTPS2PD    (R8), Y0
+	VPAND        elements<>+448(SB), Y0, Y3
+	VPAND        elements<>+480(SB), Y0, Y0
+	VADDPD       Y0, Y0, Y0
+	VMINPD       Y0, Y14, Y0
+	VMAXPD       Y0, Y15, Y0
+	VMOVUPD      elements<>+64(SB), Y4
+	VFMADD213PD  elements<>+96(SB), Y0, Y4
+	VPSLLQ       $0x34, Y4, Y2
+	VPADDQ       elements<>+128(SB), Y2, Y2
+	VSUBPD       elements<>+96(SB), Y4, Y4
+	VFNMADD231PD elements<>+160(SB), Y4, Y0
+	VMOVUPD      elements<>+192(SB), Y1
+	VFMADD213PD  elements<>+224(SB), Y0, Y1
+	VFMADD213PD  elements<>+256(SB), Y0, Y1
+	VFMADD213PD  elements<>+288(SB), Y0, Y1
+	VFMADD213PD  elements<>+320(SB), Y0, Y1
+	VFMADD213PD  elements<>+352(SB), Y0, Y1
+	VFMADD213PD  elements<>+384(SB), Y0, Y1
+	VFMADD213PD  elements<>+128(SB), Y0, Y1
+	VMULPD       Y0, Y1, Y1
+	VSUBPD       elements<>+128(SB), Y2, Y0
+	VFMADD213PD  Y0, Y2, Y1
+	VADDPD       elements<>+512(SB), Y1, Y0
+	VDIVPD       Y0, Y1, Y1
+	VPOR         Y3, Y1, Y1
+	VCVTPD2PSY   Y1, X1
+	VMOVUPS      X1, (R9)
+	VCVTPS2PD    16(R8), Y0
+	VPAND        elements<>+448(SB), Y0, Y3
+	VPAND        elements<>+480(SB), Y0, Y0
+	VADDPD       Y0, Y0, Y0
+	VMINPD       Y0, Y14, Y0
+	VMAXPD       Y0, Y15, Y0
+	VMOVUPD      elements<>+64(SB), Y4
+	VFMADD213PD  elements<>+96(SB), Y0, Y4
+	VPSLLQ       $0x34, Y4, Y2
+	VPADDQ       elements<>+128(SB), Y2, Y2
+	VSUBPD       elements<>+96(SB), Y4, Y4
+	VFNMADD231PD elements<>+160(SB), Y4, Y0
+	VMOVUPD      elements<>+192(SB), Y1
+	VFMADD213PD  elements<>+224(SB), Y0, Y1
+	VFMADD213PD  elements<>+256(SB), Y0, Y1
+	VFMADD213PD  elements<>+288(SB), Y0, Y1
+	VFMADD213PD  elements<>+320(SB), Y0, Y1
+	VFMADD213PD  elements<>+352(SB), Y0, Y1
+	VFMADD213PD  elements<>+384(SB), Y0, Y1
+	VFMADD213PD  elements<>+128(SB), Y0, Y1
+	VMULPD       Y0, Y1, Y1
+	VSUBPD       elements<>+128(SB), Y2, Y0
+	VFMADD213PD  Y0, Y2, Y1
+	VADDPD       elements<>+512(SB), Y1, Y0
+	VDIVPD       Y0, Y1, Y1
+	VPOR         Y3, Y1, Y1
+	VCVTPD2PSY   Y1, X1
+	VMOVUPS      X1, 16(R9)
+	ADDQ         $0x00000020, R8
+	ADDQ         $0x00000020, R9
+	SUBQ         $0x00000008, CX
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func avx2Log(x *float32, y *float32, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·avx2Log(SB), NOSPLIT, $0-24
+	MOVQ    x+0(FP), R8
+	MOVQ    y+8(FP), R9
+	MOVQ    n+16(FP), CX
+	VMOVUPD elements<>+128(SB), Y14
+	VMOVUPD elements<>+160(SB), Y15
+
+loop:
+	VCVTPS2PD   (R8), Y0
+	VPADDQ      elements<>+544(SB), Y0, Y2
+	VPSRLQ      $0x34, Y2, Y3
+	VPOR        elements<>+576(SB), Y3, Y3
+	VSUBPD      elements<>+608(SB), Y3, Y3
+	VPAND       elements<>+640(SB), Y2, Y2
+	VPADDQ      elements<>+672(SB), Y2, Y2
+	VADDPD      Y14, Y2, Y4
+	VSUBPD      Y14, Y2, Y2
+	VDIVPD      Y4, Y2, Y4
+	VMULPD      Y4, Y4, Y5
+	VMOVUPD     elements<>+704(SB), Y1
+	VFMADD213PD elements<>+736(SB), Y5, Y1
+	VFMADD213PD elements<>+768(SB), Y5, Y1
+	VFMADD213PD elements<>+800(SB), Y5, Y1
+	VFMADD213PD elements<>+832(SB), Y5, Y1
+	VFMADD213PD elements<>+512(SB), Y5, Y1
+	VMULPD      Y4, Y1, Y1
+	VFMADD231PD Y15, Y3, Y1
+	VMOVUPD     elements<>+864(SB), Y2
+	VCMPPD      $0x11, elements<>+896(SB), Y0, Y3
+	VBLENDVPD   Y3, Y2, Y1, Y1
+	VMOVUPD     elements<>+928(SB), Y2
+	VCMPPD      $0x00, elements<>+896(SB), Y0, Y3
+	VBLENDVPD   Y3, Y2, Y1, Y1
+	VCMPPD      $0x15, elements<>+960(SB), Y0, Y3
+	VBLENDVPD   Y3, Y0, Y1, Y1
+	VCVTPD2PSY  Y1, X1
+	VMOVUPS     X1, (R9)
+	VCVTPS2PD   16(R8), Y0
+	VPADDQ      elements<>+544(SB), Y0, Y2
+	VPSRLQ      $0x34, Y2, Y3
+	VPOR        elements<>+576(SB), Y3, Y3
+	VSUBPD      elements<>+608(SB), Y3, Y3
+	VPAND       elements<>+640(SB), Y2, Y2
+	VPADDQ      elements<>+672(SB), Y2, Y2
+	VADDPD      Y14, Y2, Y4
+	VSUBPD      Y14, Y2, Y2
+	VDIVPD      Y4, Y2, Y4
+	VMULPD      Y4, Y4, Y5
+	VMOVUPD     elements<>+704(SB), Y1
+	VFMADD213PD elements<>+736(SB), Y5, Y1
+	VFMADD213PD elements<>+768(SB), Y5, Y1
+	VFMADD213PD elements<>+800(SB), Y5, Y1
+	VFMADD213PD elements<>+832(SB), Y5, Y1
+	VFMADD213PD elements<>+512(SB), Y5, Y1
+	VMULPD      Y4, Y1, Y1
+	VFMADD231PD Y15, Y3, Y1
+	VMOVUPD     elements<>+864(SB), Y2
+	VCMPPD      $0x11, elements<>+896(SB), Y0, Y3
+	VBLENDVPD   Y3, Y2, Y1, Y1
+	VMOVUPD     elements<>+928(SB), Y2
+	VCMPPD      $0x00, elements<>+896(SB), Y0, Y3
+	VBLENDVPD   Y3, Y2, Y1, Y1
+	VCMPPD      $0x15, elements<>+960(SB), Y0, Y3
+	VBLENDVPD   Y3, Y0, Y1, Y1
+	VCVTPD2PSY  Y1, X1
+	VMOVUPS     X1, 16(R9)
+	ADDQ        $0x00000020, R8
+	ADDQ        $0x00000020, R9
+	SUBQ        $0x00000008, CX
+	JNZ         loop
+	VZEROUPPER
+	RET
+
+DATA elements<>+0(SB)/8, $0x405a400000000000
+DATA elements<>+8(SB)/8, $0x405a400000000000
+DATA elements<>+16(SB)/8, $0x405a400000000000
+DATA elements<>+24(SB)/8, $0x405a400000000000
+DATA elements<>+32(SB)/8, $0xc05a400000000000
+DATA elements<>+40(SB)/8, $0xc05a400000000000
+DATA elements<>+48(SB)/8, $0xc05a400000000000
+DATA elements<>+56(SB)/8, $0xc05a400000000000
+DATA elements<>+64(SB)/8, $0x3ff71547652b82fe
+DATA elements<>+72(SB)/8, $0x3ff71547652b82fe
+DATA elements<>+80(SB)/8, $0x3ff71547652b82fe
+DATA elements<>+88(SB)/8, $0x3ff71547652b82fe
+DATA elements<>+96(SB)/8, $0x4338000000000000
+DATA elements<>+104(SB)/8, $0x4338000000000000
+DATA elements<>+112(SB)/8, $0x4338000000000000
+DATA elements<>+120(SB)/8, $0x4338000000000000
+DATA elements<>+128(SB)/8, $0x3ff0000000000000
+DATA elements<>+136(SB)/8, $0x3ff0000000000000
+DATA elements<>+144(SB)/8, $0x3ff0000000000000
+DATA elements<>+152(SB)/8, $0x3ff0000000000000
+DATA elements<>+160(SB)/8, $0x3fe62e42fefa39ef
+DATA elements<>+168(SB)/8, $0x3fe62e42fefa39ef
+DATA elements<>+176(SB)/8, $0x3fe62e42fefa39ef
+DATA elements<>+184(SB)/8, $0x3fe62e42fefa39ef
+DATA elements<>+192(SB)/8, $0x3efa01a01a01a01a
+DATA elements<>+200(SB)/8, $0x3efa01a01a01a01a
+DATA elements<>+208(SB)/8, $0x3efa01a01a01a01a
+DATA elements<>+216(SB)/8, $0x3efa01a01a01a01a
+DATA elements<>+224(SB)/8, $0x3f2a01a01a01a01a
+DATA elements<>+232(SB)/8, $0x3f2a01a01a01a01a
+DATA elements<>+240(SB)/8, $0x3f2a01a01a01a01a
+DATA elements<>+248(SB)/8, $0x3f2a01a01a01a01a
+DATA elements<>+256(SB)/8, $0x3f56c16c16c16c17
+DATA elements<>+264(SB)/8, $0x3f56c16c16c16c17
+DATA elements<>+272(SB)/8, $0x3f56c16c16c16c17
+DATA elements<>+280(SB)/8, $0x3f56c16c16c16c17
+DATA elements<>+288(SB)/8, $0x3f81111111111111
+DATA elements<>+296(SB)/8, $0x3f81111111111111
+DATA elements<>+304(SB)/8, $0x3f81111111111111
+DATA elements<>+312(SB)/8, $0x3f81111111111111
+DATA elements<>+320(SB)/8, $0x3fa5555555555555
+DATA elements<>+328(SB)/8, $0x3fa5555555555555
+DATA elements<>+336(SB)/8, $0x3fa5555555555555
+DATA elements<>+344(SB)/8, $0x3fa5555555555555
+DATA elements<>+352(SB)/8, $0x3fc5555555555555
+DATA elements<>+360(SB)/8, $0x3fc5555555555555
+DATA elements<>+368(SB)/8, $0x3fc5555555555555
+DATA elements<>+376(SB)/8, $0x3fc5555555555555
+DATA elements<>+384(SB)/8, $0x3fe0000000000000
+DATA elements<>+392(SB)/8, $0x3fe0000000000000
+DATA elements<>+400(SB)/8, $0x3fe0000000000000
+DATA elements<>+408(SB)/8, $0x3fe0000000000000
+DATA elements<>+416(SB)/8, $0xbff0000000000000
+DATA elements<>+424(SB)/8, $0xbff0000000000000
+DATA elements<>+432(SB)/8, $0xbff0000000000000
+DATA elements<>+440(SB)/8, $0xbff0000000000000
+DATA elements<>+448(SB)/8, $0x8000000000000000
+DATA elements<>+456(SB)/8, $0x8000000000000000
+DATA elements<>+464(SB)/8, $0x8000000000000000
+DATA elements<>+472(SB)/8, $0x8000000000000000
+DATA elements<>+480(SB)/8, $0x7fffffffffffffff
+DATA elements<>+488(SB)/8, $0x7fffffffffffffff
+DATA elements<>+496(SB)/8, $0x7fffffffffffffff
+DATA elements<>+504(SB)/8, $0x7fffffffffffffff
+DATA elements<>+512(SB)/8, $0x4000000000000000
+DATA elements<>+520(SB)/8, $0x4000000000000000
+DATA elements<>+528(SB)/8, $0x4000000000000000
+DATA elements<>+536(SB)/8, $0x4000000000000000
+DATA elements<>+544(SB)/8, $0x00095f6200000000
+DATA elements<>+552(SB)/8, $0x00095f6200000000
+DATA elements<>+560(SB)/8, $0x00095f6200000000
+DATA elements<>+568(SB)/8, $0x00095f6200000000
+DATA elements<>+576(SB)/8, $0x4330000000000000
+DATA elements<>+584(SB)/8, $0x4330000000000000
+DATA elements<>+592(SB)/8, $0x4330000000000000
+DATA elements<>+600(SB)/8, $0x4330000000000000
+DATA elements<>+608(SB)/8, $0x43300000000003ff
+DATA elements<>+616(SB)/8, $0x43300000000003ff
+DATA elements<>+624(SB)/8, $0x43300000000003ff
+DATA elements<>+632(SB)/8, $0x43300000000003ff
+DATA elements<>+640(SB)/8, $0x000fffffffffffff
+DATA elements<>+648(SB)/8, $0x000fffffffffffff
+DATA elements<>+656(SB)/8, $0x000fffffffffffff
+DATA elements<>+664(SB)/8, $0x000fffffffffffff
+DATA elements<>+672(SB)/8, $0x3fe6a09e00000000
+DATA elements<>+680(SB)/8, $0x3fe6a09e00000000
+DATA elements<>+688(SB)/8, $0x3fe6a09e00000000
+DATA elements<>+696(SB)/8, $0x3fe6a09e00000000
+DATA elements<>+704(SB)/8, $0x3fc745d1745d1746
+DATA elements<>+712(SB)/8, $0x3fc745d1745d1746
+DATA elements<>+720(SB)/8, $0x3fc745d1745d1746
+DATA elements<>+728(SB)/8, $0x3fc745d1745d1746
+DATA elements<>+736(SB)/8, $0x3fcc71c71c71c71c
+DATA elements<>+744(SB)/8, $0x3fcc71c71c71c71c
+DATA elements<>+752(SB)/8, $0x3fcc71c71c71c71c
+DATA elements<>+760(SB)/8, $0x3fcc71c71c71c71c
+DATA elements<>+768(SB)/8, $0x3fd2492492492492
+DATA elements<>+776(SB)/8, $0x3fd2492492492492
+DATA elements<>+784(SB)/8, $0x3fd2492492492492
+DATA elements<>+792(SB)/8, $0x3fd2492492492492
+DATA elements<>+800(SB)/8, $0x3fd999999999999a
+DATA elements<>+808(SB)/8, $0x3fd999999999999a
+DATA elements<>+816(SB)/8, $0x3fd999999999999a
+DATA elements<>+824(SB)/8, $0x3fd999999999999a
+DATA elements<>+832(SB)/8, $0x3fe5555555555555
+DATA elements<>+840(SB)/8, $0x3fe5555555555555
+DATA elements<>+848(SB)/8, $0x3fe5555555555555
+DATA elements<>+856(SB)/8, $0x3fe5555555555555
+DATA elements<>+864(SB)/8, $0x7ff8000000000001
+DATA elements<>+872(SB)/8, $0x7ff8000000000001
+DATA elements<>+880(SB)/8, $0x7ff8000000000001
+DATA elements<>+888(SB)/8, $0x7ff8000000000001
+DATA elements<>+896(SB)/8, $0x0000000000000000
+DATA elements<>+904(SB)/8, $0x0000000000000000
+DATA elements<>+912(SB)/8, $0x0000000000000000
+DATA elements<>+920(SB)/8, $0x0000000000000000
+DATA elements<>+928(SB)/8, $0xfff0000000000000
+DATA elements<>+936(SB)/8, $0xfff0000000000000
+DATA elements<>+944(SB)/8, $0xfff0000000000000
+DATA elements<>+952(SB)/8, $0xfff0000000000000
+DATA elements<>+960(SB)/8, $0x7ff0000000000000
+DATA elements<>+968(SB)/8, $0x7ff0000000000000
+DATA elements<>+976(SB)/8, $0x7ff0000000000000
+DATA elements<>+984(SB)/8, $0x7ff0000000000000
+GLOBL elements<>(SB), RODATA|NOPTR, $992

@@ -48,3 +48,23 @@ func avx512Max(x *float32, y *float32, n int)
 //
 //go:noescape
 func avx512MaxArg(x *float32, y *float32, arg *int32, n int, at int32)
+
+// avx512Exp is a Set.Exp.
+//
+//go:noescape
+func avx512Exp(x *float32, y *float32, n int)
+
+// avx512Sigmoid is a Set.Sigmoid.
+//
+//go:noescape
+func avx512Sigmoid(x *float32, y *float32, n int)
+
+// avx512Tanh is a Set.Tanh.
+//
+//go:noescape
+func avx512Tanh(x *float32, y *float32, n int)
+
+// avx512Log is a Set.Log.
+//
+//go:noescape
+func avx512Log(x *float32, y *float32, n int)

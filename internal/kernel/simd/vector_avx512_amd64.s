@@ -346,3 +346,575 @@ loop:
 	JNZ       loop
 	VZEROUPPER
 	RET
+
+// func avx512Exp(x *float32, y *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·avx512Exp(SB), NOSPLIT, $0-24
+	MOVQ    x+0(FP), R8
+	MOVQ    y+8(FP), R9
+	MOVQ    n+16(FP), CX
+	VMOVUPD elements<>+0(SB), Z8
+	VMOVUPD elements<>+64(SB), Z9
+	VMOVUPD elements<>+128(SB), Z10
+	VMOVUPD elements<>+192(SB), Z11
+	VMOVUPD elements<>+256(SB), Z12
+	VMOVUPD elements<>+320(SB), Z13
+	VMOVUPD elements<>+384(SB), Z14
+	VMOVUPD elements<>+448(SB), Z15
+	VMOVUPD elements<>+512(SB), Z16
+	VMOVUPD elements<>+576(SB), Z17
+	VMOVUPD elements<>+640(SB), Z18
+	VMOVUPD elements<>+704(SB), Z19
+	VMOVUPD elements<>+768(SB), Z20
+
+loop:
+	VCVTPS2PD    (R8), Z0
+	VMINPD       Z0, Z8, Z0
+	VMAXPD       Z0, Z9, Z0
+	VMOVUPD      Z10, Z4
+	VFMADD213PD  Z12, Z0, Z4
+	VPSLLQ       $0x34, Z4, Z2
+	VPADDQ       Z20, Z2, Z2
+	VSUBPD       Z12, Z4, Z4
+	VFNMADD231PD Z11, Z4, Z0
+	VMOVUPD      Z13, Z1
+	VFMADD213PD  Z14, Z0, Z1
+	VFMADD213PD  Z15, Z0, Z1
+	VFMADD213PD  Z16, Z0, Z1
+	VFMADD213PD  Z17, Z0, Z1
+	VFMADD213PD  Z18, Z0, Z1
+	VFMADD213PD  Z19, Z0, Z1
+	VFMADD213PD  Z20, Z0, Z1
+	VMULPD       Z0, Z1, Z1
+	VFMADD213PD  Z2, Z2, Z1
+	VCVTPD2PS    Z1, Y1
+	VMOVUPS      Y1, (R9)
+	VCVTPS2PD    32(R8), Z0
+	VMINPD       Z0, Z8, Z0
+	VMAXPD       Z0, Z9, Z0
+	VMOVUPD      Z10, Z4
+	VFMADD213PD  Z12, Z0, Z4
+	VPSLLQ       $0x34, Z4, Z2
+	VPADDQ       Z20, Z2, Z2
+	VSUBPD       Z12, Z4, Z4
+	VFNMADD231PD Z11, Z4, Z0
+	VMOVUPD      Z13, Z1
+	VFMADD213PD  Z14, Z0, Z1
+	VFMADD213PD  Z15, Z0, Z1
+	VFMADD213PD  Z16, Z0, Z1
+	VFMADD213PD  Z17, Z0, Z1
+	VFMADD213PD  Z18, Z0, Z1
+	VFMADD213PD  Z19, Z0, Z1
+	VFMADD213PD  Z20, Z0, Z1
+	VMULPD       Z0, Z1, Z1
+	VFMADD213PD  Z2, Z2, Z1
+	VCVTPD2PS    Z1, Y1
+	VMOVUPS      Y1, 32(R9)
+	ADDQ         $0x00000040, R8
+	ADDQ         $0x00000040, R9
+	SUBQ         $0x00000010, CX
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func avx512Sigmoid(x *float32, y *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·avx512Sigmoid(SB), NOSPLIT, $0-24
+	MOVQ    x+0(FP), R8
+	MOVQ    y+8(FP), R9
+	MOVQ    n+16(FP), CX
+	VMOVUPD elements<>+0(SB), Z8
+	VMOVUPD elements<>+64(SB), Z9
+	VMOVUPD elements<>+128(SB), Z10
+	VMOVUPD elements<>+192(SB), Z11
+	VMOVUPD elements<>+256(SB), Z12
+	VMOVUPD elements<>+320(SB), Z13
+	VMOVUPD elements<>+384(SB), Z14
+	VMOVUPD elements<>+448(SB), Z15
+	VMOVUPD elements<>+512(SB), Z16
+	VMOVUPD elements<>+576(SB), Z17
+	VMOVUPD elements<>+640(SB), Z18
+	VMOVUPD elements<>+704(SB), Z19
+	VMOVUPD elements<>+768(SB), Z20
+	VMOVUPD elements<>+832(SB), Z21
+
+loop:
+	VCVTPS2PD    (R8), Z0
+	VMULPD       Z21, Z0, Z0
+	VMINPD       Z0, Z8, Z0
+	VMAXPD       Z0, Z9, Z0
+	VMOVUPD      Z10, Z4
+	VFMADD213PD  Z12, Z0, Z4
+	VPSLLQ       $0x34, Z4, Z2
+	VPADDQ       Z20, Z2, Z2
+	VSUBPD       Z12, Z4, Z4
+	VFNMADD231PD Z11, Z4, Z0
+	VMOVUPD      Z13, Z1
+	VFMADD213PD  Z14, Z0, Z1
+	VFMADD213PD  Z15, Z0, Z1
+	VFMADD213PD  Z16, Z0, Z1
+	VFMADD213PD  Z17, Z0, Z1
+	VFMADD213PD  Z18, Z0, Z1
+	VFMADD213PD  Z19, Z0, Z1
+	VFMADD213PD  Z20, Z0, Z1
+	VMULPD       Z0, Z1, Z1
+	VFMADD213PD  Z2, Z2, Z1
+	VADDPD       Z20, Z1, Z1
+	VMOVUPD      Z20, Z2
+	VDIVPD       Z1, Z2, Z1
+	VCVTPD2PS    Z1, Y1
+	VMOVUPS      Y1, (R9)
+	VCVTPS2PD    32(R8), Z0
+	VMULPD       Z21, Z0, Z0
+	VMINPD       Z0, Z8, Z0
+	VMAXPD       Z0, Z9, Z0
+	VMOVUPD      Z10, Z4
+	VFMADD213PD  Z12, Z0, Z4
+	VPSLLQ       $0x34, Z4, Z2
+	VPADDQ       Z20, Z2, Z2
+	VSUBPD       Z12, Z4, Z4
+	VFNMADD231PD Z11, Z4, Z0
+	VMOVUPD      Z13, Z1
+	VFMADD213PD  Z14, Z0, Z1
+	VFMADD213PD  Z15, Z0, Z1
+	VFMADD213PD  Z16, Z0, Z1
+	VFMADD213PD  Z17, Z0, Z1
+	VFMADD213PD  Z18, Z0, Z1
+	VFMADD213PD  Z19, Z0, Z1
+	VFMADD213PD  Z20, Z0, Z1
+	VMULPD       Z0, Z1, Z1
+	VFMADD213PD  Z2, Z2, Z1
+	VADDPD       Z20, Z1, Z1
+	VMOVUPD      Z20, Z2
+	VDIVPD       Z1, Z2, Z1
+	VCVTPD2PS    Z1, Y1
+	VMOVUPS      Y1, 32(R9)
+	ADDQ         $0x00000040, R8
+	ADDQ         $0x00000040, R9
+	SUBQ         $0x00000010, CX
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func avx512Tanh(x *float32, y *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·avx512Tanh(SB), NOSPLIT, $0-24
+	MOVQ    x+0(FP), R8
+	MOVQ    y+8(FP), R9
+	MOVQ    n+16(FP), CX
+	VMOVUPD elements<>+0(SB), Z8
+	VMOVUPD elements<>+64(SB), Z9
+	VMOVUPD elements<>+128(SB), Z10
+	VMOVUPD elements<>+192(SB), Z11
+	VMOVUPD elements<>+256(SB), Z12
+	VMOVUPD elements<>+320(SB), Z13
+	VMOVUPD elements<>+384(SB), Z14
+	VMOVUPD elements<>+448(SB), Z15
+	VMOVUPD elements<>+512(SB), Z16
+	VMOVUPD elements<>+576(SB), Z17
+	VMOVUPD elements<>+640(SB), Z18
+	VMOVUPD elements<>+704(SB), Z19
+	VMOVUPD elements<>+768(SB), Z20
+	VMOVUPD elements<>+896(SB), Z21
+	VMOVUPD elements<>+960(SB), Z22
+	VMOVUPD elements<>+1024(SB), Z23
+
+loop:
+	VCVTPS2PD    (R8), Z0
+	VPANDQ       Z23, Z0, Z3
+	VPANDQ       Z22, Z0, Z0
+	VADDPD       Z0, Z0, Z0
+	VMINPD       Z0, Z8, Z0
+	VMAXPD       Z0, Z9, Z0
+	VMOVUPD      Z10, Z4
+	VFMADD213PD  Z12, Z0, Z4
+	VPSLLQ       $0x34, Z4, Z2
+	VPADDQ       Z20, Z2, Z2
+	VSUBPD       Z12, Z4, Z4
+	VFNMADD231PD Z11, Z4, Z0
+	VMOVUPD      Z13, Z1
+	VFMADD213PD  Z14, Z0, Z1
+	VFMADD213PD  Z15, Z0, Z1
+	VFMADD213PD  Z16, Z0, Z1
+	VFMADD213PD  Z17, Z0, Z1
+	VFMADD213PD  Z18, Z0, Z1
+	VFMADD213PD  Z19, Z0, Z1
+	VFMADD213PD  Z20, Z0, Z1
+	VMULPD       Z0, Z1, Z1
+	VSUBPD       Z20, Z2, Z0
+	VFMADD213PD  Z0, Z2, Z1
+	VADDPD       Z21, Z1, Z0
+	VDIVPD       Z0, Z1, Z1
+	VPORQ        Z3, Z1, Z1
+	VCVTPD2PS    Z1, Y1
+	VMOVUPS      Y1, (R9)
+	VCVTPS2PD    32(R8), Z0
+	VPANDQ       Z23, Z0, Z3
+	VPANDQ       Z22, Z0, Z0
+	VADDPD       Z0, Z0, Z0
+	VMINPD       Z0, Z8, Z0
+	VMAXPD       Z0, Z9, Z0
+	VMOVUPD      Z10, Z4
+	VFMADD213PD  Z12, Z0, Z4
+	VPSLLQ       $0x34, Z4, Z2
+	VPADDQ       Z20, Z2, Z2
+	VSUBPD       Z12, Z4, Z4
+	VFNMADD231PD Z11, Z4, Z0
+	VMOVUPD      Z13, Z1
+	VFMADD213PD  Z14, Z0, Z1
+	VFMADD213PD  Z15, Z0, Z1
+	VFMADD213PD  Z16, Z0, Z1
+	VFMADD213PD  Z17, Z0, Z1
+	VFMADD213PD  Z18, Z0, Z1
+	VFMADD213PD  Z19, Z0, Z1
+	VFMADD213PD  Z20, Z0, Z1
+	VMULPD       Z0, Z1, Z1
+	VSUBPD       Z20, Z2, Z0
+	VFMADD213PD  Z0, Z2, Z1
+	VADDPD       Z21, Z1, Z0
+	VDIVPD       Z0, Z1, Z1
+	VPORQ        Z3, Z1, Z1
+	VCVTPD2PS    Z1, Y1
+	VMOVUPS      Y1, 32(R9)
+	ADDQ         $0x00000040, R8
+	ADDQ         $0x00000040, R9
+	SUBQ         $0x00000010, CX
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func avx512Log(x *float32, y *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·avx512Log(SB), NOSPLIT, $0-24
+	MOVQ    x+0(FP), R8
+	MOVQ    y+8(FP), R9
+	MOVQ    n+16(FP), CX
+	VMOVUPD elements<>+768(SB), Z8
+	VMOVUPD elements<>+192(SB), Z9
+	VMOVUPD elements<>+1088(SB), Z10
+	VMOVUPD elements<>+1152(SB), Z11
+	VMOVUPD elements<>+1216(SB), Z12
+	VMOVUPD elements<>+1280(SB), Z13
+	VMOVUPD elements<>+1344(SB), Z14
+	VMOVUPD elements<>+1408(SB), Z15
+	VMOVUPD elements<>+1472(SB), Z16
+	VMOVUPD elements<>+1536(SB), Z17
+	VMOVUPD elements<>+1600(SB), Z18
+	VMOVUPD elements<>+1664(SB), Z19
+	VMOVUPD elements<>+896(SB), Z20
+
+loop:
+	VCVTPS2PD   (R8), Z0
+	VPADDQ      Z11, Z0, Z2
+	VPSRLQ      $0x34, Z2, Z3
+	VPORQ       Z13, Z3, Z3
+	VSUBPD      Z14, Z3, Z3
+	VPANDQ      Z12, Z2, Z2
+	VPADDQ      Z10, Z2, Z2
+	VADDPD      Z8, Z2, Z4
+	VSUBPD      Z8, Z2, Z2
+	VDIVPD      Z4, Z2, Z4
+	VMULPD      Z4, Z4, Z5
+	VMOVUPD     Z15, Z1
+	VFMADD213PD Z16, Z5, Z1
+	VFMADD213PD Z17, Z5, Z1
+	VFMADD213PD Z18, Z5, Z1
+	VFMADD213PD Z19, Z5, Z1
+	VFMADD213PD Z20, Z5, Z1
+	VMULPD      Z4, Z1, Z1
+	VFMADD231PD Z9, Z3, Z1
+	VMOVUPD     elements<>+1728(SB), Z2
+	VCMPPD      $0x11, elements<>+1792(SB), Z0, K1
+	VMOVUPD     Z2, K1, Z1
+	VMOVUPD     elements<>+1856(SB), Z2
+	VCMPPD      $0x00, elements<>+1792(SB), Z0, K1
+	VMOVUPD     Z2, K1, Z1
+	VCMPPD      $0x15, elements<>+1920(SB), Z0, K1
+	VMOVUPD     Z0, K1, Z1
+	VCVTPD2PS   Z1, Y1
+	VMOVUPS     Y1, (R9)
+	VCVTPS2PD   32(R8), Z0
+	VPADDQ      Z11, Z0, Z2
+	VPSRLQ      $0x34, Z2, Z3
+	VPORQ       Z13, Z3, Z3
+	VSUBPD      Z14, Z3, Z3
+	VPANDQ      Z12, Z2, Z2
+	VPADDQ      Z10, Z2, Z2
+	VADDPD      Z8, Z2, Z4
+	VSUBPD      Z8, Z2, Z2
+	VDIVPD      Z4, Z2, Z4
+	VMULPD      Z4, Z4, Z5
+	VMOVUPD     Z15, Z1
+	VFMADD213PD Z16, Z5, Z1
+	VFMADD213PD Z17, Z5, Z1
+	VFMADD213PD Z18, Z5, Z1
+	VFMADD213PD Z19, Z5, Z1
+	VFMADD213PD Z20, Z5, Z1
+	VMULPD      Z4, Z1, Z1
+	VFMADD231PD Z9, Z3, Z1
+	VMOVUPD     elements<>+1728(SB), Z2
+	VCMPPD      $0x11, elements<>+1792(SB), Z0, K1
+	VMOVUPD     Z2, K1, Z1
+	VMOVUPD     elements<>+1856(SB), Z2
+	VCMPPD      $0x00, elements<>+1792(SB), Z0, K1
+	VMOVUPD     Z2, K1, Z1
+	VCMPPD      $0x15, elements<>+1920(SB), Z0, K1
+	VMOVUPD     Z0, K1, Z1
+	VCVTPD2PS   Z1, Y1
+	VMOVUPS     Y1, 32(R9)
+	ADDQ        $0x00000040, R8
+	ADDQ        $0x00000040, R9
+	SUBQ        $0x00000010, CX
+	JNZ         loop
+	VZEROUPPER
+	RET
+
+DATA elements<>+0(SB)/8, $0x405a400000000000
+DATA elements<>+8(SB)/8, $0x405a400000000000
+DATA elements<>+16(SB)/8, $0x405a400000000000
+DATA elements<>+24(SB)/8, $0x405a400000000000
+DATA elements<>+32(SB)/8, $0x405a400000000000
+DATA elements<>+40(SB)/8, $0x405a400000000000
+DATA elements<>+48(SB)/8, $0x405a400000000000
+DATA elements<>+56(SB)/8, $0x405a400000000000
+DATA elements<>+64(SB)/8, $0xc05a400000000000
+DATA elements<>+72(SB)/8, $0xc05a400000000000
+DATA elements<>+80(SB)/8, $0xc05a400000000000
+DATA elements<>+88(SB)/8, $0xc05a400000000000
+DATA elements<>+96(SB)/8, $0xc05a400000000000
+DATA elements<>+104(SB)/8, $0xc05a400000000000
+DATA elements<>+112(SB)/8, $0xc05a400000000000
+DATA elements<>+120(SB)/8, $0xc05a400000000000
+DATA elements<>+128(SB)/8, $0x3ff71547652b82fe
+DATA elements<>+136(SB)/8, $0x3ff71547652b82fe
+DATA elements<>+144(SB)/8, $0x3ff71547652b82fe
+DATA elements<>+152(SB)/8, $0x3ff71547652b82fe
+DATA elements<>+160(SB)/8, $0x3ff71547652b82fe
+DATA elements<>+168(SB)/8, $0x3ff71547652b82fe
+DATA elements<>+176(SB)/8, $0x3ff71547652b82fe
+DATA elements<>+184(SB)/8, $0x3ff71547652b82fe
+DATA elements<>+192(SB)/8, $0x3fe62e42fefa39ef
+DATA elements<>+200(SB)/8, $0x3fe62e42fefa39ef
+DATA elements<>+208(SB)/8, $0x3fe62e42fefa39ef
+DATA elements<>+216(SB)/8, $0x3fe62e42fefa39ef
+DATA elements<>+224(SB)/8, $0x3fe62e42fefa39ef
+DATA elements<>+232(SB)/8, $0x3fe62e42fefa39ef
+DATA elements<>+240(SB)/8, $0x3fe62e42fefa39ef
+DATA elements<>+248(SB)/8, $0x3fe62e42fefa39ef
+DATA elements<>+256(SB)/8, $0x4338000000000000
+DATA elements<>+264(SB)/8, $0x4338000000000000
+DATA elements<>+272(SB)/8, $0x4338000000000000
+DATA elements<>+280(SB)/8, $0x4338000000000000
+DATA elements<>+288(SB)/8, $0x4338000000000000
+DATA elements<>+296(SB)/8, $0x4338000000000000
+DATA elements<>+304(SB)/8, $0x4338000000000000
+DATA elements<>+312(SB)/8, $0x4338000000000000
+DATA elements<>+320(SB)/8, $0x3efa01a01a01a01a
+DATA elements<>+328(SB)/8, $0x3efa01a01a01a01a
+DATA elements<>+336(SB)/8, $0x3efa01a01a01a01a
+DATA elements<>+344(SB)/8, $0x3efa01a01a01a01a
+DATA elements<>+352(SB)/8, $0x3efa01a01a01a01a
+DATA elements<>+360(SB)/8, $0x3efa01a01a01a01a
+DATA elements<>+368(SB)/8, $0x3efa01a01a01a01a
+DATA elements<>+376(SB)/8, $0x3efa01a01a01a01a
+DATA elements<>+384(SB)/8, $0x3f2a01a01a01a01a
+DATA elements<>+392(SB)/8, $0x3f2a01a01a01a01a
+DATA elements<>+400(SB)/8, $0x3f2a01a01a01a01a
+DATA elements<>+408(SB)/8, $0x3f2a01a01a01a01a
+DATA elements<>+416(SB)/8, $0x3f2a01a01a01a01a
+DATA elements<>+424(SB)/8, $0x3f2a01a01a01a01a
+DATA elements<>+432(SB)/8, $0x3f2a01a01a01a01a
+DATA elements<>+440(SB)/8, $0x3f2a01a01a01a01a
+DATA elements<>+448(SB)/8, $0x3f56c16c16c16c17
+DATA elements<>+456(SB)/8, $0x3f56c16c16c16c17
+DATA elements<>+464(SB)/8, $0x3f56c16c16c16c17
+DATA elements<>+472(SB)/8, $0x3f56c16c16c16c17
+DATA elements<>+480(SB)/8, $0x3f56c16c16c16c17
+DATA elements<>+488(SB)/8, $0x3f56c16c16c16c17
+DATA elements<>+496(SB)/8, $0x3f56c16c16c16c17
+DATA elements<>+504(SB)/8, $0x3f56c16c16c16c17
+DATA elements<>+512(SB)/8, $0x3f81111111111111
+DATA elements<>+520(SB)/8, $0x3f81111111111111
+DATA elements<>+528(SB)/8, $0x3f81111111111111
+DATA elements<>+536(SB)/8, $0x3f81111111111111
+DATA elements<>+544(SB)/8, $0x3f81111111111111
+DATA elements<>+552(SB)/8, $0x3f81111111111111
+DATA elements<>+560(SB)/8, $0x3f81111111111111
+DATA elements<>+568(SB)/8, $0x3f81111111111111
+DATA elements<>+576(SB)/8, $0x3fa5555555555555
+DATA elements<>+584(SB)/8, $0x3fa5555555555555
+DATA elements<>+592(SB)/8, $0x3fa5555555555555
+DATA elements<>+600(SB)/8, $0x3fa5555555555555
+DATA elements<>+608(SB)/8, $0x3fa5555555555555
+DATA elements<>+616(SB)/8, $0x3fa5555555555555
+DATA elements<>+624(SB)/8, $0x3fa5555555555555
+DATA elements<>+632(SB)/8, $0x3fa5555555555555
+DATA elements<>+640(SB)/8, $0x3fc5555555555555
+DATA elements<>+648(SB)/8, $0x3fc5555555555555
+DATA elements<>+656(SB)/8, $0x3fc5555555555555
+DATA elements<>+664(SB)/8, $0x3fc5555555555555
+DATA elements<>+672(SB)/8, $0x3fc5555555555555
+DATA elements<>+680(SB)/8, $0x3fc5555555555555
+DATA elements<>+688(SB)/8, $0x3fc5555555555555
+DATA elements<>+696(SB)/8, $0x3fc5555555555555
+DATA elements<>+704(SB)/8, $0x3fe0000000000000
+DATA elements<>+712(SB)/8, $0x3fe0000000000000
+DATA elements<>+720(SB)/8, $0x3fe0000000000000
+DATA elements<>+728(SB)/8, $0x3fe0000000000000
+DATA elements<>+736(SB)/8, $0x3fe0000000000000
+DATA elements<>+744(SB)/8, $0x3fe0000000000000
+DATA elements<>+752(SB)/8, $0x3fe0000000000000
+DATA elements<>+760(SB)/8, $0x3fe0000000000000
+DATA elements<>+768(SB)/8, $0x3ff0000000000000
+DATA elements<>+776(SB)/8, $0x3ff0000000000000
+DATA elements<>+784(SB)/8, $0x3ff0000000000000
+DATA elements<>+792(SB)/8, $0x3ff0000000000000
+DATA elements<>+800(SB)/8, $0x3ff0000000000000
+DATA elements<>+808(SB)/8, $0x3ff0000000000000
+DATA elements<>+816(SB)/8, $0x3ff0000000000000
+DATA elements<>+824(SB)/8, $0x3ff0000000000000
+DATA elements<>+832(SB)/8, $0xbff0000000000000
+DATA elements<>+840(SB)/8, $0xbff0000000000000
+DATA elements<>+848(SB)/8, $0xbff0000000000000
+DATA elements<>+856(SB)/8, $0xbff0000000000000
+DATA elements<>+864(SB)/8, $0xbff0000000000000
+DATA elements<>+872(SB)/8, $0xbff0000000000000
+DATA elements<>+880(SB)/8, $0xbff0000000000000
+DATA elements<>+888(SB)/8, $0xbff0000000000000
+DATA elements<>+896(SB)/8, $0x4000000000000000
+DATA elements<>+904(SB)/8, $0x4000000000000000
+DATA elements<>+912(SB)/8, $0x4000000000000000
+DATA elements<>+920(SB)/8, $0x4000000000000000
+DATA elements<>+928(SB)/8, $0x4000000000000000
+DATA elements<>+936(SB)/8, $0x4000000000000000
+DATA elements<>+944(SB)/8, $0x4000000000000000
+DATA elements<>+952(SB)/8, $0x4000000000000000
+DATA elements<>+960(SB)/8, $0x7fffffffffffffff
+DATA elements<>+968(SB)/8, $0x7fffffffffffffff
+DATA elements<>+976(SB)/8, $0x7fffffffffffffff
+DATA elements<>+984(SB)/8, $0x7fffffffffffffff
+DATA elements<>+992(SB)/8, $0x7fffffffffffffff
+DATA elements<>+1000(SB)/8, $0x7fffffffffffffff
+DATA elements<>+1008(SB)/8, $0x7fffffffffffffff
+DATA elements<>+1016(SB)/8, $0x7fffffffffffffff
+DATA elements<>+1024(SB)/8, $0x8000000000000000
+DATA elements<>+1032(SB)/8, $0x8000000000000000
+DATA elements<>+1040(SB)/8, $0x8000000000000000
+DATA elements<>+1048(SB)/8, $0x8000000000000000
+DATA elements<>+1056(SB)/8, $0x8000000000000000
+DATA elements<>+1064(SB)/8, $0x8000000000000000
+DATA elements<>+1072(SB)/8, $0x8000000000000000
+DATA elements<>+1080(SB)/8, $0x8000000000000000
+DATA elements<>+1088(SB)/8, $0x3fe6a09e00000000
+DATA elements<>+1096(SB)/8, $0x3fe6a09e00000000
+DATA elements<>+1104(SB)/8, $0x3fe6a09e00000000
+DATA elements<>+1112(SB)/8, $0x3fe6a09e00000000
+DATA elements<>+1120(SB)/8, $0x3fe6a09e00000000
+DATA elements<>+1128(SB)/8, $0x3fe6a09e00000000
+DATA elements<>+1136(SB)/8, $0x3fe6a09e00000000
+DATA elements<>+1144(SB)/8, $0x3fe6a09e00000000
+DATA elements<>+1152(SB)/8, $0x00095f6200000000
+DATA elements<>+1160(SB)/8, $0x00095f6200000000
+DATA elements<>+1168(SB)/8, $0x00095f6200000000
+DATA elements<>+1176(SB)/8, $0x00095f6200000000
+DATA elements<>+1184(SB)/8, $0x00095f6200000000
+DATA elements<>+1192(SB)/8, $0x00095f6200000000
+DATA elements<>+1200(SB)/8, $0x00095f6200000000
+DATA elements<>+1208(SB)/8, $0x00095f6200000000
+DATA elements<>+1216(SB)/8, $0x000fffffffffffff
+DATA elements<>+1224(SB)/8, $0x000fffffffffffff
+DATA elements<>+1232(SB)/8, $0x000fffffffffffff
+DATA elements<>+1240(SB)/8, $0x000fffffffffffff
+DATA elements<>+1248(SB)/8, $0x000fffffffffffff
+DATA elements<>+1256(SB)/8, $0x000fffffffffffff
+DATA elements<>+1264(SB)/8, $0x000fffffffffffff
+DATA elements<>+1272(SB)/8, $0x000fffffffffffff
+DATA elements<>+1280(SB)/8, $0x4330000000000000
+DATA elements<>+1288(SB)/8, $0x4330000000000000
+DATA elements<>+1296(SB)/8, $0x4330000000000000
+DATA elements<>+1304(SB)/8, $0x4330000000000000
+DATA elements<>+1312(SB)/8, $0x4330000000000000
+DATA elements<>+1320(SB)/8, $0x4330000000000000
+DATA elements<>+1328(SB)/8, $0x4330000000000000
+DATA elements<>+1336(SB)/8, $0x4330000000000000
+DATA elements<>+1344(SB)/8, $0x43300000000003ff
+DATA elements<>+1352(SB)/8, $0x43300000000003ff
+DATA elements<>+1360(SB)/8, $0x43300000000003ff
+DATA elements<>+1368(SB)/8, $0x43300000000003ff
+DATA elements<>+1376(SB)/8, $0x43300000000003ff
+DATA elements<>+1384(SB)/8, $0x43300000000003ff
+DATA elements<>+1392(SB)/8, $0x43300000000003ff
+DATA elements<>+1400(SB)/8, $0x43300000000003ff
+DATA elements<>+1408(SB)/8, $0x3fc745d1745d1746
+DATA elements<>+1416(SB)/8, $0x3fc745d1745d1746
+DATA elements<>+1424(SB)/8, $0x3fc745d1745d1746
+DATA elements<>+1432(SB)/8, $0x3fc745d1745d1746
+DATA elements<>+1440(SB)/8, $0x3fc745d1745d1746
+DATA elements<>+1448(SB)/8, $0x3fc745d1745d1746
+DATA elements<>+1456(SB)/8, $0x3fc745d1745d1746
+DATA elements<>+1464(SB)/8, $0x3fc745d1745d1746
+DATA elements<>+1472(SB)/8, $0x3fcc71c71c71c71c
+DATA elements<>+1480(SB)/8, $0x3fcc71c71c71c71c
+DATA elements<>+1488(SB)/8, $0x3fcc71c71c71c71c
+DATA elements<>+1496(SB)/8, $0x3fcc71c71c71c71c
+DATA elements<>+1504(SB)/8, $0x3fcc71c71c71c71c
+DATA elements<>+1512(SB)/8, $0x3fcc71c71c71c71c
+DATA elements<>+1520(SB)/8, $0x3fcc71c71c71c71c
+DATA elements<>+1528(SB)/8, $0x3fcc71c71c71c71c
+DATA elements<>+1536(SB)/8, $0x3fd2492492492492
+DATA elements<>+1544(SB)/8, $0x3fd2492492492492
+DATA elements<>+1552(SB)/8, $0x3fd2492492492492
+DATA elements<>+1560(SB)/8, $0x3fd2492492492492
+DATA elements<>+1568(SB)/8, $0x3fd2492492492492
+DATA elements<>+1576(SB)/8, $0x3fd2492492492492
+DATA elements<>+1584(SB)/8, $0x3fd2492492492492
+DATA elements<>+1592(SB)/8, $0x3fd2492492492492
+DATA elements<>+1600(SB)/8, $0x3fd999999999999a
+DATA elements<>+1608(SB)/8, $0x3fd999999999999a
+DATA elements<>+1616(SB)/8, $0x3fd999999999999a
+DATA elements<>+1624(SB)/8, $0x3fd999999999999a
+DATA elements<>+1632(SB)/8, $0x3fd999999999999a
+DATA elements<>+1640(SB)/8, $0x3fd999999999999a
+DATA elements<>+1648(SB)/8, $0x3fd999999999999a
+DATA elements<>+1656(SB)/8, $0x3fd999999999999a
+DATA elements<>+1664(SB)/8, $0x3fe5555555555555
+DATA elements<>+1672(SB)/8, $0x3fe5555555555555
+DATA elements<>+1680(SB)/8, $0x3fe5555555555555
+DATA elements<>+1688(SB)/8, $0x3fe5555555555555
+DATA elements<>+1696(SB)/8, $0x3fe5555555555555
+DATA elements<>+1704(SB)/8, $0x3fe5555555555555
+DATA elements<>+1712(SB)/8, $0x3fe5555555555555
+DATA elements<>+1720(SB)/8, $0x3fe5555555555555
+DATA elements<>+1728(SB)/8, $0x7ff8000000000001
+DATA elements<>+1736(SB)/8, $0x7ff8000000000001
+DATA elements<>+1744(SB)/8, $0x7ff8000000000001
+DATA elements<>+1752(SB)/8, $0x7ff8000000000001
+DATA elements<>+1760(SB)/8, $0x7ff8000000000001
+DATA elements<>+1768(SB)/8, $0x7ff8000000000001
+DATA elements<>+1776(SB)/8, $0x7ff8000000000001
+DATA elements<>+1784(SB)/8, $0x7ff8000000000001
+DATA elements<>+1792(SB)/8, $0x0000000000000000
+DATA elements<>+1800(SB)/8, $0x0000000000000000
+DATA elements<>+1808(SB)/8, $0x0000000000000000
+DATA elements<>+1816(SB)/8, $0x0000000000000000
+DATA elements<>+1824(SB)/8, $0x0000000000000000
+DATA elements<>+1832(SB)/8, $0x0000000000000000
+DATA elements<>+1840(SB)/8, $0x0000000000000000
+DATA elements<>+1848(SB)/8, $0x0000000000000000
+DATA elements<>+1856(SB)/8, $0xfff0000000000000
+DATA elements<>+1864(SB)/8, $0xfff0000000000000
+DATA elements<>+1872(SB)/8, $0xfff0000000000000
+DATA elements<>+1880(SB)/8, $0xfff0000000000000
+DATA elements<>+1888(SB)/8, $0xfff0000000000000
+DATA elements<>+1896(SB)/8, $0xfff0000000000000
+DATA elements<>+1904(SB)/8, $0xfff0000000000000
+DATA elements<>+1912(SB)/8, $0xfff0000000000000
+DATA elements<>+1920(SB)/8, $0x7ff0000000000000
+DATA elements<>+1928(SB)/8, $0x7ff0000000000000
+DATA elements<>+1936(SB)/8, $0x7ff0000000000000
+DATA elements<>+1944(SB)/8, $0x7ff0000000000000
+DATA elements<>+1952(SB)/8, $0x7ff0000000000000
+DATA elements<>+1960(SB)/8, $0x7ff0000000000000
+DATA elements<>+1968(SB)/8, $0x7ff0000000000000
+DATA elements<>+1976(SB)/8, $0x7ff0000000000000
+GLOBL elements<>(SB), RODATA|NOPTR, $1984
