@@ -59,7 +59,7 @@ func Conv2DForward[T Float](c Conv2D, n, h, w int, x, weights, bias []T, relu bo
 }
 
 func directForward[T Float](c Conv2D, n, h, w int, x, weights, bias []T, relu bool, y []T) {
-	forward("Conv2DForward", pathFor[T](), c, n, h, w, x, bias, relu, y, func(p *product[T]) {
+	forward("Conv2DForward", pathFor[T](), c, n, h, w, x, y, Epilogue[T]{Bias: bias, ReLU: relu}, func(p *product[T]) {
 		p.runSource(source[T]{data: weights, ld: c.Out})
 	})
 }
@@ -77,7 +77,8 @@ func PackConv2D[T Float](c Conv2D, weights []T) *PackedConv2D[T] {
 	c.check("PackConv2D", 0, 0, 0)
 	checkLen("PackConv2D", "weights", len(weights), c.WeightLen())
 	segs, segLen := c.segments()
-	p := newPanels[T](pathFor[T](), blocks(segs, segLen), segs*segLen, c.Out, nil)
+	on := pathFor[T]()
+	p := newPanels(on, blocks(segs, segLen), segs*segLen, c.Out, Make[T](panelsSize(on, segs*segLen, c.Out)))
 	p.fill(source[T]{data: weights, ld: c.Out}, 0)
 	return &PackedConv2D[T]{Conv2D: c, p: p}
 }
@@ -85,9 +86,19 @@ func PackConv2D[T Float](c Conv2D, weights []T) *PackedConv2D[T] {
 // Forward is Conv2DForward, the direct way, with the packed weights.
 func (c *PackedConv2D[T]) Forward(n, h, w int, x, bias []T, relu bool, y []T) {
 	c.check("PackedConv2D.Forward", n, h, w)
-	forward("PackedConv2D.Forward", c.p.path, c.Conv2D, n, h, w, x, bias, relu, y, func(p *product[T]) {
-		p.runPacked(&c.p, 0)
-	})
+	c.run("PackedConv2D.Forward", n, h, w, x, y, Epilogue[T]{Bias: bias, ReLU: relu})
+}
+
+// ForwardAdd adds to what is in y, as a residual connection needs it:
+// y = y + conv(x, weights) + bias, with negative values made zero if relu.
+func (c *PackedConv2D[T]) ForwardAdd(n, h, w int, x, bias []T, relu bool, y []T) {
+	const fn = "PackedConv2D.ForwardAdd"
+	c.check(fn, n, h, w)
+	c.run(fn, n, h, w, x, y, Epilogue[T]{Acc: true, Bias: bias, ReLU: relu})
+}
+
+func (c *PackedConv2D[T]) run(fn string, n, h, w int, x, y []T, e Epilogue[T]) {
+	forward(fn, c.p.path, c.Conv2D, n, h, w, x, y, e, func(p *product[T]) { p.runPacked(&c.p, 0) })
 }
 
 // segments says how the window under the kernel lies in the padded input: one
@@ -114,11 +125,11 @@ func (c Conv2D) geometry(h, w int) geometry {
 
 // forward fills in the product of the im2col view of x with the weights, whose
 // columns run multiplies by.
-func forward[T Float](fn string, on *path, c Conv2D, n, h, w int, x, bias []T, relu bool, y []T, run func(*product[T])) {
+func forward[T Float](fn string, on *path, c Conv2D, n, h, w int, x, y []T, e Epilogue[T], run func(*product[T])) {
 	oh, ow := c.OutSize(h, w)
 	checkLen(fn, "x", len(x), n*h*w*c.In)
 	checkLen(fn, "y", len(y), n*oh*ow*c.Out)
-	checkBias(fn, bias, c.Out)
+	checkBias(fn, e.Bias, c.Out)
 	if n*oh*ow == 0 {
 		return
 	}
@@ -130,7 +141,7 @@ func forward[T Float](fn string, on *path, c Conv2D, n, h, w int, x, bias []T, r
 		path: on, a: padded.data, lda: g.lda,
 		groups: n * oh, rows: ow, group: g.group,
 		segs: segs, segLen: segLen, seg: offsets{step: g.segStep},
-		n: c.Out, c: y, ldc: c.Out, e: Epilogue[T]{Bias: bias, ReLU: relu},
+		n: c.Out, c: y, ldc: c.Out, e: e,
 	}
 	if segs == 1 && p.lda*ow == g.group.step && g.group.step*oh == g.group.outerStep {
 		// Nothing between rows of the output, as in 1x1 windows: one group.
@@ -206,7 +217,7 @@ func Conv2DBackwardInput[T Float](c Conv2D, n, h, w int, dy, weights, dx []T) {
 // directInput is the input gradient for stride 1, as a convolution.
 func directInput[T Float](c Conv2D, n, h, w int, dy, weights, dx []T) {
 	oh, ow := c.OutSize(h, w)
-	forward("Conv2DBackwardInput", pathFor[T](), c.turned(), n, oh, ow, dy, nil, false, dx, func(p *product[T]) {
+	forward("Conv2DBackwardInput", pathFor[T](), c.turned(), n, oh, ow, dy, dx, Epilogue[T]{}, func(p *product[T]) {
 		p.runSource(source[T]{
 			data: weights, ld: c.Out,
 			tapRows: c.Out, taps: c.KH * c.KW, tapSize: c.In * c.Out,

@@ -169,3 +169,55 @@ func TestConvMemory(t *testing.T) {
 		}
 	}
 }
+
+// ForwardAdd is Forward added to what is there, in one block of k and in several.
+func TestForwardAdd(t *testing.T) {
+	for _, c := range []Conv2D{
+		{KH: 1, KW: 1, In: 33, Out: 70, StrideH: 1, StrideW: 1},
+		{KH: 1, KW: 1, In: 700, Out: 40, StrideH: 2, StrideW: 1},
+		{KH: 3, KW: 3, In: 5, Out: 8, StrideH: 1, StrideW: 2, PadH: 1, PadW: 1},
+	} {
+		const n, h, w = 2, 7, 9
+		eachPath(t, func(t *testing.T) {
+			rnd := newRand(21)
+			x, wt, bias := random[float32](rnd, n*h*w*c.In), random[float32](rnd, c.WeightLen()), random[float32](rnd, c.Out)
+			oh, ow := c.OutSize(h, w)
+			f, alone := PackConv2D(c, wt), make([]float32, n*oh*ow*c.Out)
+			f.Forward(n, h, w, x, bias, false, alone)
+			before := random[float32](rnd, len(alone))
+			for _, relu := range []bool{false, true} {
+				want := make([]float64, len(alone))
+				for i, v := range alone {
+					want[i] = float64(v) + float64(before[i])
+					if relu {
+						want[i] = max(want[i], 0)
+					}
+				}
+				y, whole := guarded[float32](len(alone))
+				copy(y, before)
+				f.ForwardAdd(n, h, w, x, bias, relu, y)
+				if d := worst(y, want); !(d <= 1e-6) || !whole() {
+					t.Errorf("%+v relu %v: off by %g; nothing written behind y: %v", c, relu, d, whole())
+				}
+			}
+		})
+	}
+}
+
+// Memory on huge pages is memory like any other, wherever it starts and ends.
+func TestMake(t *testing.T) {
+	for _, n := range []int{0, 1, 1 << 19, 1<<20 + 5, 3<<19 - 1} {
+		s := Make[float32](n)
+		if len(s) != n || slices.ContainsFunc(s, func(v float32) bool { return v != 0 }) {
+			t.Fatalf("Make(%d) is not %d zeros", n, n)
+		}
+		for i := range s {
+			s[i] = float32(i)
+		}
+		for i := range s {
+			if s[i] != float32(i) {
+				t.Fatalf("Make(%d): element %d reads as %v", n, i, s[i])
+			}
+		}
+	}
+}

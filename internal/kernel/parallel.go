@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"unsafe"
+
+	"github.com/hearsight/hearsight/internal/kernel/simd"
 )
 
 // Parallel calls f(0) … f(n-1), each once, on up to GOMAXPROCS goroutines, and
@@ -101,7 +103,7 @@ func getBuf[T Float](p *bufPool, n int) *[]T {
 		b = new([]T)
 	}
 	if cap(*b) < n {
-		*b = make([]T, n)
+		*b = Make[T](n)
 	}
 	*b = (*b)[:n]
 	return b
@@ -114,4 +116,12 @@ func putBuf[T Float](p *bufPool, b *[]T) {
 		return
 	}
 	p.f32.Put(b)
+}
+
+// Make returns n zeros, on huge pages where there are many and the system has
+// them: for what is read as fast as memory gives it, such as weights.
+func Make[T Float](n int) []T {
+	s := make([]T, n)
+	simd.HugePages(unsafe.Pointer(unsafe.SliceData(s)), n*int(unsafe.Sizeof(*new(T))))
+	return s
 }

@@ -57,8 +57,11 @@ func PackWinograd[T Float](c Conv2D, weights []T) *Winograd[T] {
 	}
 	checkLen(fn, "weights", len(weights), c.WeightLen())
 	w := &Winograd[T]{Conv2D: c, u: make([]panels[T], winoPos), zero: make([]T, c.Out)}
+	on := pathFor[T]()
+	size := panelsSize(on, c.In, c.Out)
+	all := Make[T](len(w.u) * size)
 	for i := range w.u {
-		w.u[i] = newPanels[T](pathFor[T](), blocks(1, c.In), c.In, c.Out, nil)
+		w.u[i] = newPanels(on, blocks(1, c.In), c.In, c.Out, all[i*size:(i+1)*size])
 	}
 	const rows = 16 // input channels for one goroutine
 	parallelIf(c.WeightLen(), ceilDiv(c.In, rows), func(i int) {

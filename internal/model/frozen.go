@@ -146,6 +146,12 @@ func (l *convLayer) forward(s *scratch, x []float32, h, w int, relu bool) (y []f
 	return y, oh, ow
 }
 
+// forwardAdd makes y the ReLU of y + layer(x), the end of a residual block, in
+// one go. The layer is 1x1, which is always packed for the direct way.
+func (l *convLayer) forwardAdd(x []float32, h, w int, y []float32) {
+	l.FrozenConv.(*kernel.PackedConv2D[float32]).ForwardAdd(1, h, w, x, l.bias, true, y)
+}
+
 // forwardPool is forward with ReLU, and a max-pool of 2x2 after it.
 func (l *convLayer) forwardPool(s *scratch, x []float32, h, w int) (y []float32, oh, ow int) {
 	oh, ow = l.OutSize(h, w)
@@ -245,7 +251,7 @@ func (s *scratch) take(n int) []float32 {
 		}
 	}
 	if best < 0 {
-		return make([]float32, n)
+		return kernel.Make[float32](n)
 	}
 	b := s.free[best]
 	last := len(s.free) - 1

@@ -85,33 +85,20 @@ func (l *loader) resnet50(upTo int) *Frozen {
 	}}
 }
 
-// forward runs the block on x, which it gives back to scratch.
+// forward runs the block on x, which it gives back to scratch or returns: what
+// the last convolution gives is added where the block's input lies.
 func (b *bottleneck) forward(s *scratch, x []float32, h, w int) (y []float32, oh, ow int) {
-	short := x
+	y = x
 	if b.project != nil {
-		short, _, _ = b.project.forward(s, x, h, w, false)
+		y, _, _ = b.project.forward(s, x, h, w, false)
 	}
 	inner, ih, iw := b.reduce.forward(s, x, h, w, true)
+	if b.project != nil {
+		s.give(x)
+	}
 	middle, oh, ow := b.middle.forward(s, inner, ih, iw, true)
 	s.give(inner)
-	y, _, _ = b.expand.forward(s, middle, oh, ow, false)
+	b.expand.forwardAdd(middle, oh, ow, y)
 	s.give(middle)
-	addReLU(y, short)
-	s.give(x)
-	if b.project != nil {
-		s.give(short)
-	}
 	return y, oh, ow
-}
-
-// addReLU computes y = max(y + x, 0).
-func addReLU(y, x []float32) {
-	const part = 1 << 16
-	kernel.Parallel((len(y)+part-1)/part, func(i int) {
-		to := y[i*part : min(len(y), (i+1)*part)]
-		from := x[i*part:][:len(to)]
-		for j, v := range from {
-			to[j] = max(to[j]+v, 0)
-		}
-	})
 }

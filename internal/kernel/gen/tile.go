@@ -18,9 +18,12 @@ const (
 const (
 	float  = 4 // bytes
 	unroll = 4 // steps of k in the main loop
-	// ahead is how far B is fetched before it is used: 8 rows of a 32-wide
-	// panel, about the latency of L2 at one row in 14 cycles.
-	ahead = 1024
+	// ahead is how far B is fetched before it is used: 64 rows of a 32-wide
+	// panel, which take longer than memory answers. Where B lies in L2 an
+	// eighth would do as well; weights of 40 MB, used for a few rows each,
+	// stream in at twice the rate, and at the end of a panel it is the next
+	// that is fetched. It must fit into L1 beside the rows of A.
+	ahead = 8192
 )
 
 // An isa is an instruction set as the tiles see it.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -106,30 +108,91 @@ func (v *vector) winogradIn() {
 	v.Load(v.Param("row"), row)
 	v.Load(v.Param("col"), col)
 	v.Load(v.Param("pos"), pos)
-	d := v.vec[:winogradSide]
-	v.constant(fourBits, v.vec[8])
+	w := v.window()
+	v.constant(fourBits, w.four)
 	v.Label("loop")
+	var half [winogradSide][winogradSide]value // [y][x]
 	v.walk(v.ptrs["src"], reg.RBX, col, winogradSide, func(x int, top operand.Mem) {
+		d := w.take(winogradSide)
 		v.walk(reg.RBX, at, row, winogradSide, func(y int, m operand.Mem) { v.VMOVUPS(m, d[y]) })
-		v.forward1D()
-		for y := range d {
-			v.VMOVUPS(d[y], v.tmpAt(y, x))
+		c := w.take(2)
+		v.forward1D(d, c, w.four)
+		w.give(c...)
+		for y, r := range d {
+			half[y][x] = w.keep(y, x, r, y < 4)
 		}
 	})
+	for range 4 { // the pixels that the next tile to the right adds
+		v.ADDQ(col, reg.RBX)
+		v.walk(reg.RBX, at, row, winogradSide, func(_ int, m operand.Mem) { v.PREFETCHT0(m) })
+	}
 	v.MOVQ(v.ptrs["dst"], at)
-	for y := range winogradSide {
-		for x := range d {
-			v.VMOVUPS(v.tmpAt(y, x), d[x])
-		}
-		v.forward1D()
+	for y, line := range half {
+		d := w.all(line[:])
+		c := w.take(2)
+		v.forward1D(d, c, w.four)
 		for x := range d {
 			v.VMOVUPS(d[x], operand.Mem{Base: at})
 			if y < winogradSide-1 || x < winogradSide-1 {
 				v.ADDQ(pos, at)
 			}
 		}
+		w.give(append(c, d...)...)
 	}
 	v.next("src", "dst")
+}
+
+// A window is the registers and the scratch of a transform. With 32 registers
+// most of a half transformed tile stays in them; with 16 all of it rests in tmp.
+type window struct {
+	*vector
+	four reg.VecPhysical // 4
+	free []reg.VecPhysical
+}
+
+func (v *vector) window() *window {
+	last := len(v.vec) - 1
+	return &window{vector: v, four: v.vec[last], free: slices.Clone(v.vec[:last])}
+}
+
+func (w *window) take(n int) []reg.VecPhysical {
+	if n > len(w.free) {
+		panic("gen: no register left in " + w.name)
+	}
+	r := slices.Clone(w.free[:n])
+	w.free = w.free[n:]
+	return r
+}
+
+func (w *window) give(r ...reg.VecPhysical) { w.free = append(w.free, r...) }
+
+// A value is a half transformed one: in a register, or at its place in tmp.
+type value struct {
+	r  reg.VecPhysical
+	at *operand.Mem
+}
+
+// keep takes r over as value (y, x): where it is, if there is room for such.
+func (w *window) keep(y, x int, r reg.VecPhysical, room bool) value {
+	if room && w.wide() {
+		return value{r: r}
+	}
+	m := w.tmpAt(y, x)
+	w.VMOVUPS(r, m)
+	w.give(r)
+	return value{at: &m}
+}
+
+// all brings values into registers.
+func (w *window) all(values []value) (r []reg.VecPhysical) {
+	for _, v := range values {
+		if v.at != nil {
+			v.r = w.take(1)[0]
+			w.VMOVUPS(*v.at, v.r)
+		}
+		r = append(r, v.r)
+	}
+	return r
 }
 
 // next goes on to the next vector of channels and closes the function.
@@ -142,10 +205,9 @@ func (v *vector) next(moving ...string) {
 	v.end()
 }
 
-// forward1D is kernel.winogradIn1D on registers 0 to 5, in place, with 4 in
-// register 8.
-func (v *vector) forward1D() {
-	d, c, e, four := v.vec, v.vec[6], v.vec[7], v.vec[8]
+// forward1D is kernel.winogradIn1D on registers d, in place.
+func (v *vector) forward1D(d, tmp []reg.VecPhysical, four reg.VecPhysical) {
+	c, e := tmp[0], tmp[1]
 	v.VSUBPS(d[2], d[4], c)
 	v.VSUBPS(d[1], d[3], e)
 	v.VSUBPS(d[2], d[0], d[0])
@@ -161,10 +223,10 @@ func (v *vector) forward1D() {
 	v.VSUBPS(e, c, d[4]) // t4 = (d4-d2) - 2(d3-d1)
 }
 
-// inverse1D is kernel.winogradOut1D on registers 0 to 5, with 4 in register 8.
-// It returns where the four results are.
-func (v *vector) inverse1D() [4]reg.VecPhysical {
-	m, s, d, four := v.vec, v.vec[6], v.vec[7], v.vec[8]
+// inverse1D is kernel.winogradOut1D on registers m. It returns where the four
+// results are, and the registers that are free then.
+func (v *vector) inverse1D(m, tmp []reg.VecPhysical, four reg.VecPhysical) (out, free []reg.VecPhysical) {
+	s, d := tmp[0], tmp[1]
 	v.VADDPS(m[2], m[1], s)
 	v.VSUBPS(m[2], m[1], d)
 	v.VADDPS(m[4], m[3], m[1])
@@ -176,7 +238,7 @@ func (v *vector) inverse1D() [4]reg.VecPhysical {
 	v.VFMADD231PS(m[2], four, m[5]) // y3 = (m1-m2) + m5 + 8(m3-m4)
 	v.VADDPS(m[2], d, d)            // y1 = (m1-m2) + 2(m3-m4)
 	v.VFMADD231PS(m[1], four, s)    // y2 = (m1+m2) + 4(m3+m4)
-	return [4]reg.VecPhysical{m[0], d, s, m[5]}
+	return []reg.VecPhysical{m[0], d, s, m[5]}, []reg.VecPhysical{m[1], m[2], m[3], m[4]}
 }
 
 func (v *vector) winogradOut(name string, pool bool) {
@@ -185,31 +247,46 @@ func (v *vector) winogradOut(name string, pool bool) {
 	v.Load(v.Param("pos"), pos)
 	v.Load(v.Param("row"), row)
 	v.Load(v.Param("col"), col)
-	v.constant(fourBits, v.vec[8])
-	bias, floor := v.vec[9], v.vec[10]
-	v.VBROADCASTSS(operand.NewParamAddr("floor", 56), floor)
+	w := v.window()
+	v.constant(fourBits, w.four)
 	down := reg.R12 // a row of positions further
 	v.LEAQ(operand.Mem{Base: pos, Index: pos, Scale: 2}, down)
 	v.ADDQ(down, down)
 	v.Label("loop")
+	var half [4][winogradSide]value // [y][x]
 	v.walk(v.ptrs["src"], column, pos, winogradSide, func(x int, _ operand.Mem) {
-		v.walk(column, at, down, winogradSide, func(y int, m operand.Mem) { v.VMOVUPS(m, v.vec[y]) })
-		for y, r := range v.inverse1D() {
-			v.VMOVUPS(r, v.tmpAt(y, x))
+		m := w.take(winogradSide)
+		v.walk(column, at, down, winogradSide, func(y int, from operand.Mem) { v.VMOVUPS(from, m[y]) })
+		out, free := v.inverse1D(m, w.take(2), w.four)
+		w.give(free...)
+		for y, r := range out {
+			half[y][x] = w.keep(y, x, r, true)
 		}
 	})
+	fixed := w.take(2)
+	bias, floor := fixed[0], fixed[1]
 	v.VMOVUPS(v.at("bias"), bias)
+	v.VBROADCASTSS(operand.NewParamAddr("floor", 56), floor)
 	v.MOVQ(v.ptrs["dst"], column)
-	for y := range 4 {
-		for x := range winogradSide {
-			v.VMOVUPS(v.tmpAt(y, x), v.vec[x])
-		}
-		out := v.inverse1D()
-		if pool {
-			v.poolRow(y, out, bias, floor, column, row, col)
+	var even []reg.VecPhysical // of a row with an even number, for the pool
+	for y, line := range half {
+		out, free := v.inverse1D(w.all(line[:]), w.take(2), w.four)
+		w.give(free...)
+		switch {
+		case !pool:
+			v.walk(column, at, col, 4, func(x int, to operand.Mem) { v.finish(out[x], bias, floor, to) })
+		case y%2 == 0:
+			even = v.maxPairs(out, w)
 			continue
+		default:
+			odd, tmp := v.maxPairs(out, w), w.take(1)
+			for i, to := range []operand.Mem{{Base: column}, {Base: column, Index: col, Scale: 1}} {
+				v.maxNaN(even[i], odd[i], odd[i], tmp[0])
+				v.finish(odd[i], bias, floor, to) // last, for they keep the order
+			}
+			out = append(append(tmp, even...), odd...)
 		}
-		v.walk(column, at, col, 4, func(x int, to operand.Mem) { v.finish(out[x], bias, floor, to) })
+		w.give(out...)
 		if y < 3 {
 			v.ADDQ(row, column)
 		}
@@ -225,24 +302,14 @@ func (v *vector) finish(r, bias, floor reg.VecPhysical, to operand.Mem) {
 	v.VMOVUPS(r, to)
 }
 
-// poolRow takes the maxima of row y by two columns; after an odd row, of both
-// rows, and stores them. Bias and floor come last, for they keep the order.
-func (v *vector) poolRow(y int, out [4]reg.VecPhysical, bias, floor reg.VecPhysical, to, row, col reg.GPPhysical) {
-	keep, tmp := v.vec[11:13], v.vec[13]
-	v.maxNaN(out[0], out[1], out[0], tmp)
-	v.maxNaN(out[2], out[3], out[2], tmp)
-	if y%2 == 0 {
-		v.VMOVAPS(out[0], keep[0])
-		v.VMOVAPS(out[2], keep[1])
-		return
-	}
-	v.maxNaN(keep[0], out[0], out[0], tmp)
-	v.maxNaN(keep[1], out[2], out[2], tmp)
-	v.finish(out[0], bias, floor, operand.Mem{Base: to})
-	v.finish(out[2], bias, floor, operand.Mem{Base: to, Index: col, Scale: 1})
-	if y < 3 {
-		v.ADDQ(row, to)
-	}
+// maxPairs takes the maxima of a row of four by two columns, and frees the other
+// registers.
+func (v *vector) maxPairs(out []reg.VecPhysical, w *window) []reg.VecPhysical {
+	tmp := w.take(1)
+	v.maxNaN(out[0], out[1], out[0], tmp[0])
+	v.maxNaN(out[2], out[3], out[2], tmp[0])
+	w.give(tmp[0], out[1], out[3])
+	return []reg.VecPhysical{out[0], out[2]}
 }
 
 // maxNaN is the larger of a and b, NaN if one of them is: of the two orders,

@@ -1,4 +1,5 @@
-// Package simd holds the float32 assembly under package kernel. Everything in
+// Package simd holds the float32 assembly under package kernel, and what it asks
+// of the system. Everything in
 // its _amd64.s files is written by kernel/gen; the comment on each type here
 // is the loop that its functions replace. Callers check shapes: nothing is
 // checked here.

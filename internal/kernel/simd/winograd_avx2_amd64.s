@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func avx2WinogradIn(src *float32, dst *float32, tmp *float32, row int, col int, pos int, n int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·avx2WinogradIn(SB), NOSPLIT, $0-56
 	MOVQ         src+0(FP), R8
 	MOVQ         dst+8(FP), R9
@@ -16,7 +16,7 @@ TEXT ·avx2WinogradIn(SB), NOSPLIT, $0-56
 	MOVQ         pos+40(FP), DX
 	MOVL         $0x40800000, AX
 	VMOVD        AX, X0
-	VBROADCASTSS X0, Y8
+	VBROADCASTSS X0, Y15
 
 loop:
 	MOVQ         R8, BX
@@ -35,11 +35,11 @@ loop:
 	VSUBPS       Y2, Y4, Y6
 	VSUBPS       Y1, Y3, Y7
 	VSUBPS       Y2, Y0, Y0
-	VFMADD213PS  Y6, Y8, Y0
+	VFMADD213PS  Y6, Y15, Y0
 	VSUBPS       Y3, Y5, Y5
-	VFNMADD231PS Y7, Y8, Y5
-	VFNMADD231PS Y2, Y8, Y4
-	VFNMADD231PS Y1, Y8, Y3
+	VFNMADD231PS Y7, Y15, Y5
+	VFNMADD231PS Y2, Y15, Y4
+	VFNMADD231PS Y1, Y15, Y3
 	VADDPS       Y3, Y4, Y1
 	VSUBPS       Y3, Y4, Y2
 	VADDPS       Y7, Y7, Y7
@@ -53,38 +53,40 @@ loop:
 	VMOVUPS      Y5, 960(R10)
 	ADDQ         DI, BX
 	MOVQ         BX, AX
-	VMOVUPS      (AX), Y0
+	VMOVUPS      (AX), Y8
 	ADDQ         SI, AX
-	VMOVUPS      (AX), Y1
+	VMOVUPS      (AX), Y9
 	ADDQ         SI, AX
-	VMOVUPS      (AX), Y2
+	VMOVUPS      (AX), Y10
 	ADDQ         SI, AX
-	VMOVUPS      (AX), Y3
+	VMOVUPS      (AX), Y11
 	ADDQ         SI, AX
-	VMOVUPS      (AX), Y4
+	VMOVUPS      (AX), Y12
 	ADDQ         SI, AX
-	VMOVUPS      (AX), Y5
-	VSUBPS       Y2, Y4, Y6
-	VSUBPS       Y1, Y3, Y7
-	VSUBPS       Y2, Y0, Y0
-	VFMADD213PS  Y6, Y8, Y0
-	VSUBPS       Y3, Y5, Y5
-	VFNMADD231PS Y7, Y8, Y5
-	VFNMADD231PS Y2, Y8, Y4
-	VFNMADD231PS Y1, Y8, Y3
-	VADDPS       Y3, Y4, Y1
-	VSUBPS       Y3, Y4, Y2
-	VADDPS       Y7, Y7, Y7
-	VADDPS       Y7, Y6, Y3
-	VSUBPS       Y7, Y6, Y4
-	VMOVUPS      Y0, 32(R10)
-	VMOVUPS      Y1, 224(R10)
-	VMOVUPS      Y2, 416(R10)
-	VMOVUPS      Y3, 608(R10)
-	VMOVUPS      Y4, 800(R10)
-	VMOVUPS      Y5, 992(R10)
+	VMOVUPS      (AX), Y13
+	VSUBPS       Y10, Y12, Y14
+	VSUBPS       Y9, Y11, Y6
+	VSUBPS       Y10, Y8, Y8
+	VFMADD213PS  Y14, Y15, Y8
+	VSUBPS       Y11, Y13, Y13
+	VFNMADD231PS Y6, Y15, Y13
+	VFNMADD231PS Y10, Y15, Y12
+	VFNMADD231PS Y9, Y15, Y11
+	VADDPS       Y11, Y12, Y9
+	VSUBPS       Y11, Y12, Y10
+	VADDPS       Y6, Y6, Y6
+	VADDPS       Y6, Y14, Y11
+	VSUBPS       Y6, Y14, Y12
+	VMOVUPS      Y8, 32(R10)
+	VMOVUPS      Y9, 224(R10)
+	VMOVUPS      Y10, 416(R10)
+	VMOVUPS      Y11, 608(R10)
+	VMOVUPS      Y12, 800(R10)
+	VMOVUPS      Y13, 992(R10)
 	ADDQ         DI, BX
 	MOVQ         BX, AX
+	VMOVUPS      (AX), Y7
+	ADDQ         SI, AX
 	VMOVUPS      (AX), Y0
 	ADDQ         SI, AX
 	VMOVUPS      (AX), Y1
@@ -94,61 +96,63 @@ loop:
 	VMOVUPS      (AX), Y3
 	ADDQ         SI, AX
 	VMOVUPS      (AX), Y4
-	ADDQ         SI, AX
-	VMOVUPS      (AX), Y5
-	VSUBPS       Y2, Y4, Y6
-	VSUBPS       Y1, Y3, Y7
-	VSUBPS       Y2, Y0, Y0
-	VFMADD213PS  Y6, Y8, Y0
-	VSUBPS       Y3, Y5, Y5
-	VFNMADD231PS Y7, Y8, Y5
-	VFNMADD231PS Y2, Y8, Y4
-	VFNMADD231PS Y1, Y8, Y3
-	VADDPS       Y3, Y4, Y1
-	VSUBPS       Y3, Y4, Y2
-	VADDPS       Y7, Y7, Y7
-	VADDPS       Y7, Y6, Y3
-	VSUBPS       Y7, Y6, Y4
-	VMOVUPS      Y0, 64(R10)
-	VMOVUPS      Y1, 256(R10)
-	VMOVUPS      Y2, 448(R10)
-	VMOVUPS      Y3, 640(R10)
-	VMOVUPS      Y4, 832(R10)
-	VMOVUPS      Y5, 1024(R10)
+	VSUBPS       Y1, Y3, Y5
+	VSUBPS       Y0, Y2, Y14
+	VSUBPS       Y1, Y7, Y7
+	VFMADD213PS  Y5, Y15, Y7
+	VSUBPS       Y2, Y4, Y4
+	VFNMADD231PS Y14, Y15, Y4
+	VFNMADD231PS Y1, Y15, Y3
+	VFNMADD231PS Y0, Y15, Y2
+	VADDPS       Y2, Y3, Y0
+	VSUBPS       Y2, Y3, Y1
+	VADDPS       Y14, Y14, Y14
+	VADDPS       Y14, Y5, Y2
+	VSUBPS       Y14, Y5, Y3
+	VMOVUPS      Y7, 64(R10)
+	VMOVUPS      Y0, 256(R10)
+	VMOVUPS      Y1, 448(R10)
+	VMOVUPS      Y2, 640(R10)
+	VMOVUPS      Y3, 832(R10)
+	VMOVUPS      Y4, 1024(R10)
 	ADDQ         DI, BX
 	MOVQ         BX, AX
-	VMOVUPS      (AX), Y0
+	VMOVUPS      (AX), Y6
 	ADDQ         SI, AX
-	VMOVUPS      (AX), Y1
+	VMOVUPS      (AX), Y8
 	ADDQ         SI, AX
-	VMOVUPS      (AX), Y2
+	VMOVUPS      (AX), Y9
 	ADDQ         SI, AX
-	VMOVUPS      (AX), Y3
+	VMOVUPS      (AX), Y10
 	ADDQ         SI, AX
-	VMOVUPS      (AX), Y4
+	VMOVUPS      (AX), Y11
 	ADDQ         SI, AX
-	VMOVUPS      (AX), Y5
-	VSUBPS       Y2, Y4, Y6
-	VSUBPS       Y1, Y3, Y7
-	VSUBPS       Y2, Y0, Y0
-	VFMADD213PS  Y6, Y8, Y0
-	VSUBPS       Y3, Y5, Y5
-	VFNMADD231PS Y7, Y8, Y5
-	VFNMADD231PS Y2, Y8, Y4
-	VFNMADD231PS Y1, Y8, Y3
-	VADDPS       Y3, Y4, Y1
-	VSUBPS       Y3, Y4, Y2
-	VADDPS       Y7, Y7, Y7
-	VADDPS       Y7, Y6, Y3
-	VSUBPS       Y7, Y6, Y4
-	VMOVUPS      Y0, 96(R10)
-	VMOVUPS      Y1, 288(R10)
-	VMOVUPS      Y2, 480(R10)
-	VMOVUPS      Y3, 672(R10)
-	VMOVUPS      Y4, 864(R10)
-	VMOVUPS      Y5, 1056(R10)
+	VMOVUPS      (AX), Y12
+	VSUBPS       Y9, Y11, Y13
+	VSUBPS       Y8, Y10, Y5
+	VSUBPS       Y9, Y6, Y6
+	VFMADD213PS  Y13, Y15, Y6
+	VSUBPS       Y10, Y12, Y12
+	VFNMADD231PS Y5, Y15, Y12
+	VFNMADD231PS Y9, Y15, Y11
+	VFNMADD231PS Y8, Y15, Y10
+	VADDPS       Y10, Y11, Y8
+	VSUBPS       Y10, Y11, Y9
+	VADDPS       Y5, Y5, Y5
+	VADDPS       Y5, Y13, Y10
+	VSUBPS       Y5, Y13, Y11
+	VMOVUPS      Y6, 96(R10)
+	VMOVUPS      Y8, 288(R10)
+	VMOVUPS      Y9, 480(R10)
+	VMOVUPS      Y10, 672(R10)
+	VMOVUPS      Y11, 864(R10)
+	VMOVUPS      Y12, 1056(R10)
 	ADDQ         DI, BX
 	MOVQ         BX, AX
+	VMOVUPS      (AX), Y14
+	ADDQ         SI, AX
+	VMOVUPS      (AX), Y7
+	ADDQ         SI, AX
 	VMOVUPS      (AX), Y0
 	ADDQ         SI, AX
 	VMOVUPS      (AX), Y1
@@ -156,85 +160,284 @@ loop:
 	VMOVUPS      (AX), Y2
 	ADDQ         SI, AX
 	VMOVUPS      (AX), Y3
-	ADDQ         SI, AX
-	VMOVUPS      (AX), Y4
-	ADDQ         SI, AX
-	VMOVUPS      (AX), Y5
-	VSUBPS       Y2, Y4, Y6
-	VSUBPS       Y1, Y3, Y7
-	VSUBPS       Y2, Y0, Y0
-	VFMADD213PS  Y6, Y8, Y0
-	VSUBPS       Y3, Y5, Y5
-	VFNMADD231PS Y7, Y8, Y5
-	VFNMADD231PS Y2, Y8, Y4
-	VFNMADD231PS Y1, Y8, Y3
-	VADDPS       Y3, Y4, Y1
-	VSUBPS       Y3, Y4, Y2
-	VADDPS       Y7, Y7, Y7
-	VADDPS       Y7, Y6, Y3
-	VSUBPS       Y7, Y6, Y4
-	VMOVUPS      Y0, 128(R10)
-	VMOVUPS      Y1, 320(R10)
-	VMOVUPS      Y2, 512(R10)
-	VMOVUPS      Y3, 704(R10)
-	VMOVUPS      Y4, 896(R10)
-	VMOVUPS      Y5, 1088(R10)
+	VSUBPS       Y0, Y2, Y4
+	VSUBPS       Y7, Y1, Y13
+	VSUBPS       Y0, Y14, Y14
+	VFMADD213PS  Y4, Y15, Y14
+	VSUBPS       Y1, Y3, Y3
+	VFNMADD231PS Y13, Y15, Y3
+	VFNMADD231PS Y0, Y15, Y2
+	VFNMADD231PS Y7, Y15, Y1
+	VADDPS       Y1, Y2, Y7
+	VSUBPS       Y1, Y2, Y0
+	VADDPS       Y13, Y13, Y13
+	VADDPS       Y13, Y4, Y1
+	VSUBPS       Y13, Y4, Y2
+	VMOVUPS      Y14, 128(R10)
+	VMOVUPS      Y7, 320(R10)
+	VMOVUPS      Y0, 512(R10)
+	VMOVUPS      Y1, 704(R10)
+	VMOVUPS      Y2, 896(R10)
+	VMOVUPS      Y3, 1088(R10)
 	ADDQ         DI, BX
 	MOVQ         BX, AX
-	VMOVUPS      (AX), Y0
-	ADDQ         SI, AX
-	VMOVUPS      (AX), Y1
-	ADDQ         SI, AX
-	VMOVUPS      (AX), Y2
-	ADDQ         SI, AX
-	VMOVUPS      (AX), Y3
-	ADDQ         SI, AX
-	VMOVUPS      (AX), Y4
-	ADDQ         SI, AX
 	VMOVUPS      (AX), Y5
-	VSUBPS       Y2, Y4, Y6
-	VSUBPS       Y1, Y3, Y7
-	VSUBPS       Y2, Y0, Y0
-	VFMADD213PS  Y6, Y8, Y0
-	VSUBPS       Y3, Y5, Y5
-	VFNMADD231PS Y7, Y8, Y5
-	VFNMADD231PS Y2, Y8, Y4
-	VFNMADD231PS Y1, Y8, Y3
-	VADDPS       Y3, Y4, Y1
-	VSUBPS       Y3, Y4, Y2
-	VADDPS       Y7, Y7, Y7
-	VADDPS       Y7, Y6, Y3
-	VSUBPS       Y7, Y6, Y4
-	VMOVUPS      Y0, 160(R10)
-	VMOVUPS      Y1, 352(R10)
-	VMOVUPS      Y2, 544(R10)
-	VMOVUPS      Y3, 736(R10)
-	VMOVUPS      Y4, 928(R10)
-	VMOVUPS      Y5, 1120(R10)
+	ADDQ         SI, AX
+	VMOVUPS      (AX), Y6
+	ADDQ         SI, AX
+	VMOVUPS      (AX), Y8
+	ADDQ         SI, AX
+	VMOVUPS      (AX), Y9
+	ADDQ         SI, AX
+	VMOVUPS      (AX), Y10
+	ADDQ         SI, AX
+	VMOVUPS      (AX), Y11
+	VSUBPS       Y8, Y10, Y12
+	VSUBPS       Y6, Y9, Y4
+	VSUBPS       Y8, Y5, Y5
+	VFMADD213PS  Y12, Y15, Y5
+	VSUBPS       Y9, Y11, Y11
+	VFNMADD231PS Y4, Y15, Y11
+	VFNMADD231PS Y8, Y15, Y10
+	VFNMADD231PS Y6, Y15, Y9
+	VADDPS       Y9, Y10, Y6
+	VSUBPS       Y9, Y10, Y8
+	VADDPS       Y4, Y4, Y4
+	VADDPS       Y4, Y12, Y9
+	VSUBPS       Y4, Y12, Y10
+	VMOVUPS      Y5, 160(R10)
+	VMOVUPS      Y6, 352(R10)
+	VMOVUPS      Y8, 544(R10)
+	VMOVUPS      Y9, 736(R10)
+	VMOVUPS      Y10, 928(R10)
+	VMOVUPS      Y11, 1120(R10)
+	ADDQ         DI, BX
+	MOVQ         BX, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
+	ADDQ         DI, BX
+	MOVQ         BX, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
+	ADDQ         DI, BX
+	MOVQ         BX, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
+	ADDQ         DI, BX
+	MOVQ         BX, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
 	MOVQ         R9, AX
-	VMOVUPS      (R10), Y0
-	VMOVUPS      32(R10), Y1
-	VMOVUPS      64(R10), Y2
-	VMOVUPS      96(R10), Y3
-	VMOVUPS      128(R10), Y4
-	VMOVUPS      160(R10), Y5
-	VSUBPS       Y2, Y4, Y6
-	VSUBPS       Y1, Y3, Y7
-	VSUBPS       Y2, Y0, Y0
-	VFMADD213PS  Y6, Y8, Y0
-	VSUBPS       Y3, Y5, Y5
-	VFNMADD231PS Y7, Y8, Y5
-	VFNMADD231PS Y2, Y8, Y4
-	VFNMADD231PS Y1, Y8, Y3
-	VADDPS       Y3, Y4, Y1
-	VSUBPS       Y3, Y4, Y2
-	VADDPS       Y7, Y7, Y7
-	VADDPS       Y7, Y6, Y3
-	VSUBPS       Y7, Y6, Y4
+	VMOVUPS      (R10), Y13
+	VMOVUPS      32(R10), Y14
+	VMOVUPS      64(R10), Y7
+	VMOVUPS      96(R10), Y0
+	VMOVUPS      128(R10), Y1
+	VMOVUPS      160(R10), Y2
+	VSUBPS       Y7, Y1, Y3
+	VSUBPS       Y14, Y0, Y12
+	VSUBPS       Y7, Y13, Y13
+	VFMADD213PS  Y3, Y15, Y13
+	VSUBPS       Y0, Y2, Y2
+	VFNMADD231PS Y12, Y15, Y2
+	VFNMADD231PS Y7, Y15, Y1
+	VFNMADD231PS Y14, Y15, Y0
+	VADDPS       Y0, Y1, Y14
+	VSUBPS       Y0, Y1, Y7
+	VADDPS       Y12, Y12, Y12
+	VADDPS       Y12, Y3, Y0
+	VSUBPS       Y12, Y3, Y1
+	VMOVUPS      Y13, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Y14, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Y7, (AX)
+	ADDQ         DX, AX
 	VMOVUPS      Y0, (AX)
 	ADDQ         DX, AX
 	VMOVUPS      Y1, (AX)
 	ADDQ         DX, AX
+	VMOVUPS      Y2, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      192(R10), Y4
+	VMOVUPS      224(R10), Y5
+	VMOVUPS      256(R10), Y6
+	VMOVUPS      288(R10), Y8
+	VMOVUPS      320(R10), Y9
+	VMOVUPS      352(R10), Y10
+	VSUBPS       Y6, Y9, Y11
+	VSUBPS       Y5, Y8, Y3
+	VSUBPS       Y6, Y4, Y4
+	VFMADD213PS  Y11, Y15, Y4
+	VSUBPS       Y8, Y10, Y10
+	VFNMADD231PS Y3, Y15, Y10
+	VFNMADD231PS Y6, Y15, Y9
+	VFNMADD231PS Y5, Y15, Y8
+	VADDPS       Y8, Y9, Y5
+	VSUBPS       Y8, Y9, Y6
+	VADDPS       Y3, Y3, Y3
+	VADDPS       Y3, Y11, Y8
+	VSUBPS       Y3, Y11, Y9
+	VMOVUPS      Y4, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Y5, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Y6, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Y8, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Y9, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Y10, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      384(R10), Y12
+	VMOVUPS      416(R10), Y13
+	VMOVUPS      448(R10), Y14
+	VMOVUPS      480(R10), Y7
+	VMOVUPS      512(R10), Y0
+	VMOVUPS      544(R10), Y1
+	VSUBPS       Y14, Y0, Y2
+	VSUBPS       Y13, Y7, Y11
+	VSUBPS       Y14, Y12, Y12
+	VFMADD213PS  Y2, Y15, Y12
+	VSUBPS       Y7, Y1, Y1
+	VFNMADD231PS Y11, Y15, Y1
+	VFNMADD231PS Y14, Y15, Y0
+	VFNMADD231PS Y13, Y15, Y7
+	VADDPS       Y7, Y0, Y13
+	VSUBPS       Y7, Y0, Y14
+	VADDPS       Y11, Y11, Y11
+	VADDPS       Y11, Y2, Y7
+	VSUBPS       Y11, Y2, Y0
+	VMOVUPS      Y12, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Y13, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Y14, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Y7, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Y0, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Y1, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      576(R10), Y3
+	VMOVUPS      608(R10), Y4
+	VMOVUPS      640(R10), Y5
+	VMOVUPS      672(R10), Y6
+	VMOVUPS      704(R10), Y8
+	VMOVUPS      736(R10), Y9
+	VSUBPS       Y5, Y8, Y10
+	VSUBPS       Y4, Y6, Y2
+	VSUBPS       Y5, Y3, Y3
+	VFMADD213PS  Y10, Y15, Y3
+	VSUBPS       Y6, Y9, Y9
+	VFNMADD231PS Y2, Y15, Y9
+	VFNMADD231PS Y5, Y15, Y8
+	VFNMADD231PS Y4, Y15, Y6
+	VADDPS       Y6, Y8, Y4
+	VSUBPS       Y6, Y8, Y5
+	VADDPS       Y2, Y2, Y2
+	VADDPS       Y2, Y10, Y6
+	VSUBPS       Y2, Y10, Y8
+	VMOVUPS      Y3, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Y4, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Y5, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Y6, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Y8, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Y9, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      768(R10), Y11
+	VMOVUPS      800(R10), Y12
+	VMOVUPS      832(R10), Y13
+	VMOVUPS      864(R10), Y14
+	VMOVUPS      896(R10), Y7
+	VMOVUPS      928(R10), Y0
+	VSUBPS       Y13, Y7, Y1
+	VSUBPS       Y12, Y14, Y10
+	VSUBPS       Y13, Y11, Y11
+	VFMADD213PS  Y1, Y15, Y11
+	VSUBPS       Y14, Y0, Y0
+	VFNMADD231PS Y10, Y15, Y0
+	VFNMADD231PS Y13, Y15, Y7
+	VFNMADD231PS Y12, Y15, Y14
+	VADDPS       Y14, Y7, Y12
+	VSUBPS       Y14, Y7, Y13
+	VADDPS       Y10, Y10, Y10
+	VADDPS       Y10, Y1, Y14
+	VSUBPS       Y10, Y1, Y7
+	VMOVUPS      Y11, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Y12, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Y13, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Y14, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Y7, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Y0, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      960(R10), Y2
+	VMOVUPS      992(R10), Y3
+	VMOVUPS      1024(R10), Y4
+	VMOVUPS      1056(R10), Y5
+	VMOVUPS      1088(R10), Y6
+	VMOVUPS      1120(R10), Y8
+	VSUBPS       Y4, Y6, Y9
+	VSUBPS       Y3, Y5, Y1
+	VSUBPS       Y4, Y2, Y2
+	VFMADD213PS  Y9, Y15, Y2
+	VSUBPS       Y5, Y8, Y8
+	VFNMADD231PS Y1, Y15, Y8
+	VFNMADD231PS Y4, Y15, Y6
+	VFNMADD231PS Y3, Y15, Y5
+	VADDPS       Y5, Y6, Y3
+	VSUBPS       Y5, Y6, Y4
+	VADDPS       Y1, Y1, Y1
+	VADDPS       Y1, Y9, Y5
+	VSUBPS       Y1, Y9, Y6
 	VMOVUPS      Y2, (AX)
 	ADDQ         DX, AX
 	VMOVUPS      Y3, (AX)
@@ -243,160 +446,9 @@ loop:
 	ADDQ         DX, AX
 	VMOVUPS      Y5, (AX)
 	ADDQ         DX, AX
-	VMOVUPS      192(R10), Y0
-	VMOVUPS      224(R10), Y1
-	VMOVUPS      256(R10), Y2
-	VMOVUPS      288(R10), Y3
-	VMOVUPS      320(R10), Y4
-	VMOVUPS      352(R10), Y5
-	VSUBPS       Y2, Y4, Y6
-	VSUBPS       Y1, Y3, Y7
-	VSUBPS       Y2, Y0, Y0
-	VFMADD213PS  Y6, Y8, Y0
-	VSUBPS       Y3, Y5, Y5
-	VFNMADD231PS Y7, Y8, Y5
-	VFNMADD231PS Y2, Y8, Y4
-	VFNMADD231PS Y1, Y8, Y3
-	VADDPS       Y3, Y4, Y1
-	VSUBPS       Y3, Y4, Y2
-	VADDPS       Y7, Y7, Y7
-	VADDPS       Y7, Y6, Y3
-	VSUBPS       Y7, Y6, Y4
-	VMOVUPS      Y0, (AX)
+	VMOVUPS      Y6, (AX)
 	ADDQ         DX, AX
-	VMOVUPS      Y1, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      Y2, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      Y3, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      Y4, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      Y5, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      384(R10), Y0
-	VMOVUPS      416(R10), Y1
-	VMOVUPS      448(R10), Y2
-	VMOVUPS      480(R10), Y3
-	VMOVUPS      512(R10), Y4
-	VMOVUPS      544(R10), Y5
-	VSUBPS       Y2, Y4, Y6
-	VSUBPS       Y1, Y3, Y7
-	VSUBPS       Y2, Y0, Y0
-	VFMADD213PS  Y6, Y8, Y0
-	VSUBPS       Y3, Y5, Y5
-	VFNMADD231PS Y7, Y8, Y5
-	VFNMADD231PS Y2, Y8, Y4
-	VFNMADD231PS Y1, Y8, Y3
-	VADDPS       Y3, Y4, Y1
-	VSUBPS       Y3, Y4, Y2
-	VADDPS       Y7, Y7, Y7
-	VADDPS       Y7, Y6, Y3
-	VSUBPS       Y7, Y6, Y4
-	VMOVUPS      Y0, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      Y1, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      Y2, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      Y3, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      Y4, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      Y5, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      576(R10), Y0
-	VMOVUPS      608(R10), Y1
-	VMOVUPS      640(R10), Y2
-	VMOVUPS      672(R10), Y3
-	VMOVUPS      704(R10), Y4
-	VMOVUPS      736(R10), Y5
-	VSUBPS       Y2, Y4, Y6
-	VSUBPS       Y1, Y3, Y7
-	VSUBPS       Y2, Y0, Y0
-	VFMADD213PS  Y6, Y8, Y0
-	VSUBPS       Y3, Y5, Y5
-	VFNMADD231PS Y7, Y8, Y5
-	VFNMADD231PS Y2, Y8, Y4
-	VFNMADD231PS Y1, Y8, Y3
-	VADDPS       Y3, Y4, Y1
-	VSUBPS       Y3, Y4, Y2
-	VADDPS       Y7, Y7, Y7
-	VADDPS       Y7, Y6, Y3
-	VSUBPS       Y7, Y6, Y4
-	VMOVUPS      Y0, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      Y1, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      Y2, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      Y3, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      Y4, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      Y5, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      768(R10), Y0
-	VMOVUPS      800(R10), Y1
-	VMOVUPS      832(R10), Y2
-	VMOVUPS      864(R10), Y3
-	VMOVUPS      896(R10), Y4
-	VMOVUPS      928(R10), Y5
-	VSUBPS       Y2, Y4, Y6
-	VSUBPS       Y1, Y3, Y7
-	VSUBPS       Y2, Y0, Y0
-	VFMADD213PS  Y6, Y8, Y0
-	VSUBPS       Y3, Y5, Y5
-	VFNMADD231PS Y7, Y8, Y5
-	VFNMADD231PS Y2, Y8, Y4
-	VFNMADD231PS Y1, Y8, Y3
-	VADDPS       Y3, Y4, Y1
-	VSUBPS       Y3, Y4, Y2
-	VADDPS       Y7, Y7, Y7
-	VADDPS       Y7, Y6, Y3
-	VSUBPS       Y7, Y6, Y4
-	VMOVUPS      Y0, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      Y1, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      Y2, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      Y3, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      Y4, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      Y5, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      960(R10), Y0
-	VMOVUPS      992(R10), Y1
-	VMOVUPS      1024(R10), Y2
-	VMOVUPS      1056(R10), Y3
-	VMOVUPS      1088(R10), Y4
-	VMOVUPS      1120(R10), Y5
-	VSUBPS       Y2, Y4, Y6
-	VSUBPS       Y1, Y3, Y7
-	VSUBPS       Y2, Y0, Y0
-	VFMADD213PS  Y6, Y8, Y0
-	VSUBPS       Y3, Y5, Y5
-	VFNMADD231PS Y7, Y8, Y5
-	VFNMADD231PS Y2, Y8, Y4
-	VFNMADD231PS Y1, Y8, Y3
-	VADDPS       Y3, Y4, Y1
-	VSUBPS       Y3, Y4, Y2
-	VADDPS       Y7, Y7, Y7
-	VADDPS       Y7, Y6, Y3
-	VSUBPS       Y7, Y6, Y4
-	VMOVUPS      Y0, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      Y1, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      Y2, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      Y3, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      Y4, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      Y5, (AX)
+	VMOVUPS      Y8, (AX)
 	ADDQ         $0x00000020, R8
 	ADDQ         $0x00000020, R9
 	SUBQ         $0x00000008, CX
@@ -417,322 +469,322 @@ TEXT ·avx2WinogradOut(SB), NOSPLIT, $0-72
 	MOVQ         col+48(FP), DI
 	MOVL         $0x40800000, AX
 	VMOVD        AX, X0
-	VBROADCASTSS X0, Y8
-	VBROADCASTSS floor+56(FP), Y10
+	VBROADCASTSS X0, Y15
 	LEAQ         (DX)(DX*2), R12
 	ADDQ         R12, R12
 
 loop:
-	MOVQ        R8, BX
-	MOVQ        BX, AX
-	VMOVUPS     (AX), Y0
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y1
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y2
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y3
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y4
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y5
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y7
-	VADDPS      Y4, Y3, Y1
-	VSUBPS      Y4, Y3, Y2
-	VADDPS      Y6, Y0, Y0
-	VADDPS      Y1, Y0, Y0
-	VADDPS      Y2, Y2, Y2
-	VADDPS      Y5, Y7, Y5
-	VFMADD231PS Y2, Y8, Y5
-	VADDPS      Y2, Y7, Y7
-	VFMADD231PS Y1, Y8, Y6
-	VMOVUPS     Y0, (R10)
-	VMOVUPS     Y7, 192(R10)
-	VMOVUPS     Y6, 384(R10)
-	VMOVUPS     Y5, 576(R10)
-	ADDQ        DX, BX
-	MOVQ        BX, AX
-	VMOVUPS     (AX), Y0
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y1
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y2
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y3
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y4
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y5
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y7
-	VADDPS      Y4, Y3, Y1
-	VSUBPS      Y4, Y3, Y2
-	VADDPS      Y6, Y0, Y0
-	VADDPS      Y1, Y0, Y0
-	VADDPS      Y2, Y2, Y2
-	VADDPS      Y5, Y7, Y5
-	VFMADD231PS Y2, Y8, Y5
-	VADDPS      Y2, Y7, Y7
-	VFMADD231PS Y1, Y8, Y6
-	VMOVUPS     Y0, 32(R10)
-	VMOVUPS     Y7, 224(R10)
-	VMOVUPS     Y6, 416(R10)
-	VMOVUPS     Y5, 608(R10)
-	ADDQ        DX, BX
-	MOVQ        BX, AX
-	VMOVUPS     (AX), Y0
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y1
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y2
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y3
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y4
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y5
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y7
-	VADDPS      Y4, Y3, Y1
-	VSUBPS      Y4, Y3, Y2
-	VADDPS      Y6, Y0, Y0
-	VADDPS      Y1, Y0, Y0
-	VADDPS      Y2, Y2, Y2
-	VADDPS      Y5, Y7, Y5
-	VFMADD231PS Y2, Y8, Y5
-	VADDPS      Y2, Y7, Y7
-	VFMADD231PS Y1, Y8, Y6
-	VMOVUPS     Y0, 64(R10)
-	VMOVUPS     Y7, 256(R10)
-	VMOVUPS     Y6, 448(R10)
-	VMOVUPS     Y5, 640(R10)
-	ADDQ        DX, BX
-	MOVQ        BX, AX
-	VMOVUPS     (AX), Y0
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y1
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y2
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y3
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y4
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y5
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y7
-	VADDPS      Y4, Y3, Y1
-	VSUBPS      Y4, Y3, Y2
-	VADDPS      Y6, Y0, Y0
-	VADDPS      Y1, Y0, Y0
-	VADDPS      Y2, Y2, Y2
-	VADDPS      Y5, Y7, Y5
-	VFMADD231PS Y2, Y8, Y5
-	VADDPS      Y2, Y7, Y7
-	VFMADD231PS Y1, Y8, Y6
-	VMOVUPS     Y0, 96(R10)
-	VMOVUPS     Y7, 288(R10)
-	VMOVUPS     Y6, 480(R10)
-	VMOVUPS     Y5, 672(R10)
-	ADDQ        DX, BX
-	MOVQ        BX, AX
-	VMOVUPS     (AX), Y0
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y1
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y2
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y3
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y4
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y5
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y7
-	VADDPS      Y4, Y3, Y1
-	VSUBPS      Y4, Y3, Y2
-	VADDPS      Y6, Y0, Y0
-	VADDPS      Y1, Y0, Y0
-	VADDPS      Y2, Y2, Y2
-	VADDPS      Y5, Y7, Y5
-	VFMADD231PS Y2, Y8, Y5
-	VADDPS      Y2, Y7, Y7
-	VFMADD231PS Y1, Y8, Y6
-	VMOVUPS     Y0, 128(R10)
-	VMOVUPS     Y7, 320(R10)
-	VMOVUPS     Y6, 512(R10)
-	VMOVUPS     Y5, 704(R10)
-	ADDQ        DX, BX
-	MOVQ        BX, AX
-	VMOVUPS     (AX), Y0
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y1
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y2
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y3
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y4
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y5
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y7
-	VADDPS      Y4, Y3, Y1
-	VSUBPS      Y4, Y3, Y2
-	VADDPS      Y6, Y0, Y0
-	VADDPS      Y1, Y0, Y0
-	VADDPS      Y2, Y2, Y2
-	VADDPS      Y5, Y7, Y5
-	VFMADD231PS Y2, Y8, Y5
-	VADDPS      Y2, Y7, Y7
-	VFMADD231PS Y1, Y8, Y6
-	VMOVUPS     Y0, 160(R10)
-	VMOVUPS     Y7, 352(R10)
-	VMOVUPS     Y6, 544(R10)
-	VMOVUPS     Y5, 736(R10)
-	VMOVUPS     (R11), Y9
-	MOVQ        R9, BX
-	VMOVUPS     (R10), Y0
-	VMOVUPS     32(R10), Y1
-	VMOVUPS     64(R10), Y2
-	VMOVUPS     96(R10), Y3
-	VMOVUPS     128(R10), Y4
-	VMOVUPS     160(R10), Y5
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y7
-	VADDPS      Y4, Y3, Y1
-	VSUBPS      Y4, Y3, Y2
-	VADDPS      Y6, Y0, Y0
-	VADDPS      Y1, Y0, Y0
-	VADDPS      Y2, Y2, Y2
-	VADDPS      Y5, Y7, Y5
-	VFMADD231PS Y2, Y8, Y5
-	VADDPS      Y2, Y7, Y7
-	VFMADD231PS Y1, Y8, Y6
-	MOVQ        BX, AX
-	VADDPS      Y9, Y0, Y0
-	VMAXPS      Y0, Y10, Y0
-	VMOVUPS     Y0, (AX)
-	ADDQ        DI, AX
-	VADDPS      Y9, Y7, Y7
-	VMAXPS      Y7, Y10, Y7
-	VMOVUPS     Y7, (AX)
-	ADDQ        DI, AX
-	VADDPS      Y9, Y6, Y6
-	VMAXPS      Y6, Y10, Y6
-	VMOVUPS     Y6, (AX)
-	ADDQ        DI, AX
-	VADDPS      Y9, Y5, Y5
-	VMAXPS      Y5, Y10, Y5
-	VMOVUPS     Y5, (AX)
-	ADDQ        SI, BX
-	VMOVUPS     192(R10), Y0
-	VMOVUPS     224(R10), Y1
-	VMOVUPS     256(R10), Y2
-	VMOVUPS     288(R10), Y3
-	VMOVUPS     320(R10), Y4
-	VMOVUPS     352(R10), Y5
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y7
-	VADDPS      Y4, Y3, Y1
-	VSUBPS      Y4, Y3, Y2
-	VADDPS      Y6, Y0, Y0
-	VADDPS      Y1, Y0, Y0
-	VADDPS      Y2, Y2, Y2
-	VADDPS      Y5, Y7, Y5
-	VFMADD231PS Y2, Y8, Y5
-	VADDPS      Y2, Y7, Y7
-	VFMADD231PS Y1, Y8, Y6
-	MOVQ        BX, AX
-	VADDPS      Y9, Y0, Y0
-	VMAXPS      Y0, Y10, Y0
-	VMOVUPS     Y0, (AX)
-	ADDQ        DI, AX
-	VADDPS      Y9, Y7, Y7
-	VMAXPS      Y7, Y10, Y7
-	VMOVUPS     Y7, (AX)
-	ADDQ        DI, AX
-	VADDPS      Y9, Y6, Y6
-	VMAXPS      Y6, Y10, Y6
-	VMOVUPS     Y6, (AX)
-	ADDQ        DI, AX
-	VADDPS      Y9, Y5, Y5
-	VMAXPS      Y5, Y10, Y5
-	VMOVUPS     Y5, (AX)
-	ADDQ        SI, BX
-	VMOVUPS     384(R10), Y0
-	VMOVUPS     416(R10), Y1
-	VMOVUPS     448(R10), Y2
-	VMOVUPS     480(R10), Y3
-	VMOVUPS     512(R10), Y4
-	VMOVUPS     544(R10), Y5
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y7
-	VADDPS      Y4, Y3, Y1
-	VSUBPS      Y4, Y3, Y2
-	VADDPS      Y6, Y0, Y0
-	VADDPS      Y1, Y0, Y0
-	VADDPS      Y2, Y2, Y2
-	VADDPS      Y5, Y7, Y5
-	VFMADD231PS Y2, Y8, Y5
-	VADDPS      Y2, Y7, Y7
-	VFMADD231PS Y1, Y8, Y6
-	MOVQ        BX, AX
-	VADDPS      Y9, Y0, Y0
-	VMAXPS      Y0, Y10, Y0
-	VMOVUPS     Y0, (AX)
-	ADDQ        DI, AX
-	VADDPS      Y9, Y7, Y7
-	VMAXPS      Y7, Y10, Y7
-	VMOVUPS     Y7, (AX)
-	ADDQ        DI, AX
-	VADDPS      Y9, Y6, Y6
-	VMAXPS      Y6, Y10, Y6
-	VMOVUPS     Y6, (AX)
-	ADDQ        DI, AX
-	VADDPS      Y9, Y5, Y5
-	VMAXPS      Y5, Y10, Y5
-	VMOVUPS     Y5, (AX)
-	ADDQ        SI, BX
-	VMOVUPS     576(R10), Y0
-	VMOVUPS     608(R10), Y1
-	VMOVUPS     640(R10), Y2
-	VMOVUPS     672(R10), Y3
-	VMOVUPS     704(R10), Y4
-	VMOVUPS     736(R10), Y5
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y7
-	VADDPS      Y4, Y3, Y1
-	VSUBPS      Y4, Y3, Y2
-	VADDPS      Y6, Y0, Y0
-	VADDPS      Y1, Y0, Y0
-	VADDPS      Y2, Y2, Y2
-	VADDPS      Y5, Y7, Y5
-	VFMADD231PS Y2, Y8, Y5
-	VADDPS      Y2, Y7, Y7
-	VFMADD231PS Y1, Y8, Y6
-	MOVQ        BX, AX
-	VADDPS      Y9, Y0, Y0
-	VMAXPS      Y0, Y10, Y0
-	VMOVUPS     Y0, (AX)
-	ADDQ        DI, AX
-	VADDPS      Y9, Y7, Y7
-	VMAXPS      Y7, Y10, Y7
-	VMOVUPS     Y7, (AX)
-	ADDQ        DI, AX
-	VADDPS      Y9, Y6, Y6
-	VMAXPS      Y6, Y10, Y6
-	VMOVUPS     Y6, (AX)
-	ADDQ        DI, AX
-	VADDPS      Y9, Y5, Y5
-	VMAXPS      Y5, Y10, Y5
-	VMOVUPS     Y5, (AX)
-	ADDQ        $0x00000020, R8
-	ADDQ        $0x00000020, R9
-	ADDQ        $0x00000020, R11
-	SUBQ        $0x00000008, CX
-	JNZ         loop
+	MOVQ         R8, BX
+	MOVQ         BX, AX
+	VMOVUPS      (AX), Y0
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y1
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y2
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y3
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y4
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y5
+	VADDPS       Y2, Y1, Y6
+	VSUBPS       Y2, Y1, Y7
+	VADDPS       Y4, Y3, Y1
+	VSUBPS       Y4, Y3, Y2
+	VADDPS       Y6, Y0, Y0
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y2, Y2, Y2
+	VADDPS       Y5, Y7, Y5
+	VFMADD231PS  Y2, Y15, Y5
+	VADDPS       Y2, Y7, Y7
+	VFMADD231PS  Y1, Y15, Y6
+	VMOVUPS      Y0, (R10)
+	VMOVUPS      Y7, 192(R10)
+	VMOVUPS      Y6, 384(R10)
+	VMOVUPS      Y5, 576(R10)
+	ADDQ         DX, BX
+	MOVQ         BX, AX
+	VMOVUPS      (AX), Y8
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y9
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y10
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y11
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y12
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y13
+	VADDPS       Y10, Y9, Y14
+	VSUBPS       Y10, Y9, Y1
+	VADDPS       Y12, Y11, Y9
+	VSUBPS       Y12, Y11, Y10
+	VADDPS       Y14, Y8, Y8
+	VADDPS       Y9, Y8, Y8
+	VADDPS       Y10, Y10, Y10
+	VADDPS       Y13, Y1, Y13
+	VFMADD231PS  Y10, Y15, Y13
+	VADDPS       Y10, Y1, Y1
+	VFMADD231PS  Y9, Y15, Y14
+	VMOVUPS      Y8, 32(R10)
+	VMOVUPS      Y1, 224(R10)
+	VMOVUPS      Y14, 416(R10)
+	VMOVUPS      Y13, 608(R10)
+	ADDQ         DX, BX
+	MOVQ         BX, AX
+	VMOVUPS      (AX), Y2
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y3
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y4
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y0
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y7
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y6
+	VADDPS       Y4, Y3, Y5
+	VSUBPS       Y4, Y3, Y9
+	VADDPS       Y7, Y0, Y3
+	VSUBPS       Y7, Y0, Y4
+	VADDPS       Y5, Y2, Y2
+	VADDPS       Y3, Y2, Y2
+	VADDPS       Y4, Y4, Y4
+	VADDPS       Y6, Y9, Y6
+	VFMADD231PS  Y4, Y15, Y6
+	VADDPS       Y4, Y9, Y9
+	VFMADD231PS  Y3, Y15, Y5
+	VMOVUPS      Y2, 64(R10)
+	VMOVUPS      Y9, 256(R10)
+	VMOVUPS      Y5, 448(R10)
+	VMOVUPS      Y6, 640(R10)
+	ADDQ         DX, BX
+	MOVQ         BX, AX
+	VMOVUPS      (AX), Y10
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y11
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y12
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y8
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y1
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y14
+	VADDPS       Y12, Y11, Y13
+	VSUBPS       Y12, Y11, Y3
+	VADDPS       Y1, Y8, Y11
+	VSUBPS       Y1, Y8, Y12
+	VADDPS       Y13, Y10, Y10
+	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y12, Y12
+	VADDPS       Y14, Y3, Y14
+	VFMADD231PS  Y12, Y15, Y14
+	VADDPS       Y12, Y3, Y3
+	VFMADD231PS  Y11, Y15, Y13
+	VMOVUPS      Y10, 96(R10)
+	VMOVUPS      Y3, 288(R10)
+	VMOVUPS      Y13, 480(R10)
+	VMOVUPS      Y14, 672(R10)
+	ADDQ         DX, BX
+	MOVQ         BX, AX
+	VMOVUPS      (AX), Y4
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y0
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y7
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y2
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y9
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y5
+	VADDPS       Y7, Y0, Y6
+	VSUBPS       Y7, Y0, Y11
+	VADDPS       Y9, Y2, Y0
+	VSUBPS       Y9, Y2, Y7
+	VADDPS       Y6, Y4, Y4
+	VADDPS       Y0, Y4, Y4
+	VADDPS       Y7, Y7, Y7
+	VADDPS       Y5, Y11, Y5
+	VFMADD231PS  Y7, Y15, Y5
+	VADDPS       Y7, Y11, Y11
+	VFMADD231PS  Y0, Y15, Y6
+	VMOVUPS      Y4, 128(R10)
+	VMOVUPS      Y11, 320(R10)
+	VMOVUPS      Y6, 512(R10)
+	VMOVUPS      Y5, 704(R10)
+	ADDQ         DX, BX
+	MOVQ         BX, AX
+	VMOVUPS      (AX), Y12
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y8
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y1
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y10
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y3
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y13
+	VADDPS       Y1, Y8, Y14
+	VSUBPS       Y1, Y8, Y0
+	VADDPS       Y3, Y10, Y8
+	VSUBPS       Y3, Y10, Y1
+	VADDPS       Y14, Y12, Y12
+	VADDPS       Y8, Y12, Y12
+	VADDPS       Y1, Y1, Y1
+	VADDPS       Y13, Y0, Y13
+	VFMADD231PS  Y1, Y15, Y13
+	VADDPS       Y1, Y0, Y0
+	VFMADD231PS  Y8, Y15, Y14
+	VMOVUPS      Y12, 160(R10)
+	VMOVUPS      Y0, 352(R10)
+	VMOVUPS      Y14, 544(R10)
+	VMOVUPS      Y13, 736(R10)
+	VMOVUPS      (R11), Y7
+	VBROADCASTSS floor+56(FP), Y2
+	MOVQ         R9, BX
+	VMOVUPS      (R10), Y9
+	VMOVUPS      32(R10), Y4
+	VMOVUPS      64(R10), Y11
+	VMOVUPS      96(R10), Y6
+	VMOVUPS      128(R10), Y5
+	VMOVUPS      160(R10), Y8
+	VADDPS       Y11, Y4, Y1
+	VSUBPS       Y11, Y4, Y10
+	VADDPS       Y5, Y6, Y4
+	VSUBPS       Y5, Y6, Y11
+	VADDPS       Y1, Y9, Y9
+	VADDPS       Y4, Y9, Y9
+	VADDPS       Y11, Y11, Y11
+	VADDPS       Y8, Y10, Y8
+	VFMADD231PS  Y11, Y15, Y8
+	VADDPS       Y11, Y10, Y10
+	VFMADD231PS  Y4, Y15, Y1
+	MOVQ         BX, AX
+	VADDPS       Y7, Y9, Y9
+	VMAXPS       Y9, Y2, Y9
+	VMOVUPS      Y9, (AX)
+	ADDQ         DI, AX
+	VADDPS       Y7, Y10, Y10
+	VMAXPS       Y10, Y2, Y10
+	VMOVUPS      Y10, (AX)
+	ADDQ         DI, AX
+	VADDPS       Y7, Y1, Y1
+	VMAXPS       Y1, Y2, Y1
+	VMOVUPS      Y1, (AX)
+	ADDQ         DI, AX
+	VADDPS       Y7, Y8, Y8
+	VMAXPS       Y8, Y2, Y8
+	VMOVUPS      Y8, (AX)
+	ADDQ         SI, BX
+	VMOVUPS      192(R10), Y3
+	VMOVUPS      224(R10), Y12
+	VMOVUPS      256(R10), Y0
+	VMOVUPS      288(R10), Y14
+	VMOVUPS      320(R10), Y13
+	VMOVUPS      352(R10), Y4
+	VADDPS       Y0, Y12, Y11
+	VSUBPS       Y0, Y12, Y6
+	VADDPS       Y13, Y14, Y12
+	VSUBPS       Y13, Y14, Y0
+	VADDPS       Y11, Y3, Y3
+	VADDPS       Y12, Y3, Y3
+	VADDPS       Y0, Y0, Y0
+	VADDPS       Y4, Y6, Y4
+	VFMADD231PS  Y0, Y15, Y4
+	VADDPS       Y0, Y6, Y6
+	VFMADD231PS  Y12, Y15, Y11
+	MOVQ         BX, AX
+	VADDPS       Y7, Y3, Y3
+	VMAXPS       Y3, Y2, Y3
+	VMOVUPS      Y3, (AX)
+	ADDQ         DI, AX
+	VADDPS       Y7, Y6, Y6
+	VMAXPS       Y6, Y2, Y6
+	VMOVUPS      Y6, (AX)
+	ADDQ         DI, AX
+	VADDPS       Y7, Y11, Y11
+	VMAXPS       Y11, Y2, Y11
+	VMOVUPS      Y11, (AX)
+	ADDQ         DI, AX
+	VADDPS       Y7, Y4, Y4
+	VMAXPS       Y4, Y2, Y4
+	VMOVUPS      Y4, (AX)
+	ADDQ         SI, BX
+	VMOVUPS      384(R10), Y5
+	VMOVUPS      416(R10), Y9
+	VMOVUPS      448(R10), Y10
+	VMOVUPS      480(R10), Y1
+	VMOVUPS      512(R10), Y8
+	VMOVUPS      544(R10), Y12
+	VADDPS       Y10, Y9, Y0
+	VSUBPS       Y10, Y9, Y14
+	VADDPS       Y8, Y1, Y9
+	VSUBPS       Y8, Y1, Y10
+	VADDPS       Y0, Y5, Y5
+	VADDPS       Y9, Y5, Y5
+	VADDPS       Y10, Y10, Y10
+	VADDPS       Y12, Y14, Y12
+	VFMADD231PS  Y10, Y15, Y12
+	VADDPS       Y10, Y14, Y14
+	VFMADD231PS  Y9, Y15, Y0
+	MOVQ         BX, AX
+	VADDPS       Y7, Y5, Y5
+	VMAXPS       Y5, Y2, Y5
+	VMOVUPS      Y5, (AX)
+	ADDQ         DI, AX
+	VADDPS       Y7, Y14, Y14
+	VMAXPS       Y14, Y2, Y14
+	VMOVUPS      Y14, (AX)
+	ADDQ         DI, AX
+	VADDPS       Y7, Y0, Y0
+	VMAXPS       Y0, Y2, Y0
+	VMOVUPS      Y0, (AX)
+	ADDQ         DI, AX
+	VADDPS       Y7, Y12, Y12
+	VMAXPS       Y12, Y2, Y12
+	VMOVUPS      Y12, (AX)
+	ADDQ         SI, BX
+	VMOVUPS      576(R10), Y13
+	VMOVUPS      608(R10), Y3
+	VMOVUPS      640(R10), Y6
+	VMOVUPS      672(R10), Y11
+	VMOVUPS      704(R10), Y4
+	VMOVUPS      736(R10), Y9
+	VADDPS       Y6, Y3, Y10
+	VSUBPS       Y6, Y3, Y1
+	VADDPS       Y4, Y11, Y3
+	VSUBPS       Y4, Y11, Y6
+	VADDPS       Y10, Y13, Y13
+	VADDPS       Y3, Y13, Y13
+	VADDPS       Y6, Y6, Y6
+	VADDPS       Y9, Y1, Y9
+	VFMADD231PS  Y6, Y15, Y9
+	VADDPS       Y6, Y1, Y1
+	VFMADD231PS  Y3, Y15, Y10
+	MOVQ         BX, AX
+	VADDPS       Y7, Y13, Y13
+	VMAXPS       Y13, Y2, Y13
+	VMOVUPS      Y13, (AX)
+	ADDQ         DI, AX
+	VADDPS       Y7, Y1, Y1
+	VMAXPS       Y1, Y2, Y1
+	VMOVUPS      Y1, (AX)
+	ADDQ         DI, AX
+	VADDPS       Y7, Y10, Y10
+	VMAXPS       Y10, Y2, Y10
+	VMOVUPS      Y10, (AX)
+	ADDQ         DI, AX
+	VADDPS       Y7, Y9, Y9
+	VMAXPS       Y9, Y2, Y9
+	VMOVUPS      Y9, (AX)
+	ADDQ         $0x00000020, R8
+	ADDQ         $0x00000020, R9
+	ADDQ         $0x00000020, R11
+	SUBQ         $0x00000008, CX
+	JNZ          loop
 	VZEROUPPER
 	RET
 
@@ -749,308 +801,304 @@ TEXT ·avx2WinogradPool(SB), NOSPLIT, $0-72
 	MOVQ         col+48(FP), DI
 	MOVL         $0x40800000, AX
 	VMOVD        AX, X0
-	VBROADCASTSS X0, Y8
-	VBROADCASTSS floor+56(FP), Y10
+	VBROADCASTSS X0, Y15
 	LEAQ         (DX)(DX*2), R12
 	ADDQ         R12, R12
 
 loop:
-	MOVQ        R8, BX
-	MOVQ        BX, AX
-	VMOVUPS     (AX), Y0
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y1
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y2
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y3
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y4
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y5
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y7
-	VADDPS      Y4, Y3, Y1
-	VSUBPS      Y4, Y3, Y2
-	VADDPS      Y6, Y0, Y0
-	VADDPS      Y1, Y0, Y0
-	VADDPS      Y2, Y2, Y2
-	VADDPS      Y5, Y7, Y5
-	VFMADD231PS Y2, Y8, Y5
-	VADDPS      Y2, Y7, Y7
-	VFMADD231PS Y1, Y8, Y6
-	VMOVUPS     Y0, (R10)
-	VMOVUPS     Y7, 192(R10)
-	VMOVUPS     Y6, 384(R10)
-	VMOVUPS     Y5, 576(R10)
-	ADDQ        DX, BX
-	MOVQ        BX, AX
-	VMOVUPS     (AX), Y0
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y1
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y2
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y3
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y4
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y5
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y7
-	VADDPS      Y4, Y3, Y1
-	VSUBPS      Y4, Y3, Y2
-	VADDPS      Y6, Y0, Y0
-	VADDPS      Y1, Y0, Y0
-	VADDPS      Y2, Y2, Y2
-	VADDPS      Y5, Y7, Y5
-	VFMADD231PS Y2, Y8, Y5
-	VADDPS      Y2, Y7, Y7
-	VFMADD231PS Y1, Y8, Y6
-	VMOVUPS     Y0, 32(R10)
-	VMOVUPS     Y7, 224(R10)
-	VMOVUPS     Y6, 416(R10)
-	VMOVUPS     Y5, 608(R10)
-	ADDQ        DX, BX
-	MOVQ        BX, AX
-	VMOVUPS     (AX), Y0
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y1
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y2
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y3
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y4
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y5
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y7
-	VADDPS      Y4, Y3, Y1
-	VSUBPS      Y4, Y3, Y2
-	VADDPS      Y6, Y0, Y0
-	VADDPS      Y1, Y0, Y0
-	VADDPS      Y2, Y2, Y2
-	VADDPS      Y5, Y7, Y5
-	VFMADD231PS Y2, Y8, Y5
-	VADDPS      Y2, Y7, Y7
-	VFMADD231PS Y1, Y8, Y6
-	VMOVUPS     Y0, 64(R10)
-	VMOVUPS     Y7, 256(R10)
-	VMOVUPS     Y6, 448(R10)
-	VMOVUPS     Y5, 640(R10)
-	ADDQ        DX, BX
-	MOVQ        BX, AX
-	VMOVUPS     (AX), Y0
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y1
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y2
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y3
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y4
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y5
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y7
-	VADDPS      Y4, Y3, Y1
-	VSUBPS      Y4, Y3, Y2
-	VADDPS      Y6, Y0, Y0
-	VADDPS      Y1, Y0, Y0
-	VADDPS      Y2, Y2, Y2
-	VADDPS      Y5, Y7, Y5
-	VFMADD231PS Y2, Y8, Y5
-	VADDPS      Y2, Y7, Y7
-	VFMADD231PS Y1, Y8, Y6
-	VMOVUPS     Y0, 96(R10)
-	VMOVUPS     Y7, 288(R10)
-	VMOVUPS     Y6, 480(R10)
-	VMOVUPS     Y5, 672(R10)
-	ADDQ        DX, BX
-	MOVQ        BX, AX
-	VMOVUPS     (AX), Y0
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y1
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y2
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y3
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y4
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y5
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y7
-	VADDPS      Y4, Y3, Y1
-	VSUBPS      Y4, Y3, Y2
-	VADDPS      Y6, Y0, Y0
-	VADDPS      Y1, Y0, Y0
-	VADDPS      Y2, Y2, Y2
-	VADDPS      Y5, Y7, Y5
-	VFMADD231PS Y2, Y8, Y5
-	VADDPS      Y2, Y7, Y7
-	VFMADD231PS Y1, Y8, Y6
-	VMOVUPS     Y0, 128(R10)
-	VMOVUPS     Y7, 320(R10)
-	VMOVUPS     Y6, 512(R10)
-	VMOVUPS     Y5, 704(R10)
-	ADDQ        DX, BX
-	MOVQ        BX, AX
-	VMOVUPS     (AX), Y0
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y1
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y2
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y3
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y4
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Y5
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y7
-	VADDPS      Y4, Y3, Y1
-	VSUBPS      Y4, Y3, Y2
-	VADDPS      Y6, Y0, Y0
-	VADDPS      Y1, Y0, Y0
-	VADDPS      Y2, Y2, Y2
-	VADDPS      Y5, Y7, Y5
-	VFMADD231PS Y2, Y8, Y5
-	VADDPS      Y2, Y7, Y7
-	VFMADD231PS Y1, Y8, Y6
-	VMOVUPS     Y0, 160(R10)
-	VMOVUPS     Y7, 352(R10)
-	VMOVUPS     Y6, 544(R10)
-	VMOVUPS     Y5, 736(R10)
-	VMOVUPS     (R11), Y9
-	MOVQ        R9, BX
-	VMOVUPS     (R10), Y0
-	VMOVUPS     32(R10), Y1
-	VMOVUPS     64(R10), Y2
-	VMOVUPS     96(R10), Y3
-	VMOVUPS     128(R10), Y4
-	VMOVUPS     160(R10), Y5
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y7
-	VADDPS      Y4, Y3, Y1
-	VSUBPS      Y4, Y3, Y2
-	VADDPS      Y6, Y0, Y0
-	VADDPS      Y1, Y0, Y0
-	VADDPS      Y2, Y2, Y2
-	VADDPS      Y5, Y7, Y5
-	VFMADD231PS Y2, Y8, Y5
-	VADDPS      Y2, Y7, Y7
-	VFMADD231PS Y1, Y8, Y6
-	VMAXPS      Y0, Y7, Y13
-	VMAXPS      Y7, Y0, Y0
-	VORPS       Y13, Y0, Y0
-	VMAXPS      Y6, Y5, Y13
-	VMAXPS      Y5, Y6, Y6
-	VORPS       Y13, Y6, Y6
-	VMOVAPS     Y0, Y11
-	VMOVAPS     Y6, Y12
-	VMOVUPS     192(R10), Y0
-	VMOVUPS     224(R10), Y1
-	VMOVUPS     256(R10), Y2
-	VMOVUPS     288(R10), Y3
-	VMOVUPS     320(R10), Y4
-	VMOVUPS     352(R10), Y5
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y7
-	VADDPS      Y4, Y3, Y1
-	VSUBPS      Y4, Y3, Y2
-	VADDPS      Y6, Y0, Y0
-	VADDPS      Y1, Y0, Y0
-	VADDPS      Y2, Y2, Y2
-	VADDPS      Y5, Y7, Y5
-	VFMADD231PS Y2, Y8, Y5
-	VADDPS      Y2, Y7, Y7
-	VFMADD231PS Y1, Y8, Y6
-	VMAXPS      Y0, Y7, Y13
-	VMAXPS      Y7, Y0, Y0
-	VORPS       Y13, Y0, Y0
-	VMAXPS      Y6, Y5, Y13
-	VMAXPS      Y5, Y6, Y6
-	VORPS       Y13, Y6, Y6
-	VMAXPS      Y11, Y0, Y13
-	VMAXPS      Y0, Y11, Y0
-	VORPS       Y13, Y0, Y0
-	VMAXPS      Y12, Y6, Y13
-	VMAXPS      Y6, Y12, Y6
-	VORPS       Y13, Y6, Y6
-	VADDPS      Y9, Y0, Y0
-	VMAXPS      Y0, Y10, Y0
-	VMOVUPS     Y0, (BX)
-	VADDPS      Y9, Y6, Y6
-	VMAXPS      Y6, Y10, Y6
-	VMOVUPS     Y6, (BX)(DI*1)
-	ADDQ        SI, BX
-	VMOVUPS     384(R10), Y0
-	VMOVUPS     416(R10), Y1
-	VMOVUPS     448(R10), Y2
-	VMOVUPS     480(R10), Y3
-	VMOVUPS     512(R10), Y4
-	VMOVUPS     544(R10), Y5
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y7
-	VADDPS      Y4, Y3, Y1
-	VSUBPS      Y4, Y3, Y2
-	VADDPS      Y6, Y0, Y0
-	VADDPS      Y1, Y0, Y0
-	VADDPS      Y2, Y2, Y2
-	VADDPS      Y5, Y7, Y5
-	VFMADD231PS Y2, Y8, Y5
-	VADDPS      Y2, Y7, Y7
-	VFMADD231PS Y1, Y8, Y6
-	VMAXPS      Y0, Y7, Y13
-	VMAXPS      Y7, Y0, Y0
-	VORPS       Y13, Y0, Y0
-	VMAXPS      Y6, Y5, Y13
-	VMAXPS      Y5, Y6, Y6
-	VORPS       Y13, Y6, Y6
-	VMOVAPS     Y0, Y11
-	VMOVAPS     Y6, Y12
-	VMOVUPS     576(R10), Y0
-	VMOVUPS     608(R10), Y1
-	VMOVUPS     640(R10), Y2
-	VMOVUPS     672(R10), Y3
-	VMOVUPS     704(R10), Y4
-	VMOVUPS     736(R10), Y5
-	VADDPS      Y2, Y1, Y6
-	VSUBPS      Y2, Y1, Y7
-	VADDPS      Y4, Y3, Y1
-	VSUBPS      Y4, Y3, Y2
-	VADDPS      Y6, Y0, Y0
-	VADDPS      Y1, Y0, Y0
-	VADDPS      Y2, Y2, Y2
-	VADDPS      Y5, Y7, Y5
-	VFMADD231PS Y2, Y8, Y5
-	VADDPS      Y2, Y7, Y7
-	VFMADD231PS Y1, Y8, Y6
-	VMAXPS      Y0, Y7, Y13
-	VMAXPS      Y7, Y0, Y0
-	VORPS       Y13, Y0, Y0
-	VMAXPS      Y6, Y5, Y13
-	VMAXPS      Y5, Y6, Y6
-	VORPS       Y13, Y6, Y6
-	VMAXPS      Y11, Y0, Y13
-	VMAXPS      Y0, Y11, Y0
-	VORPS       Y13, Y0, Y0
-	VMAXPS      Y12, Y6, Y13
-	VMAXPS      Y6, Y12, Y6
-	VORPS       Y13, Y6, Y6
-	VADDPS      Y9, Y0, Y0
-	VMAXPS      Y0, Y10, Y0
-	VMOVUPS     Y0, (BX)
-	VADDPS      Y9, Y6, Y6
-	VMAXPS      Y6, Y10, Y6
-	VMOVUPS     Y6, (BX)(DI*1)
-	ADDQ        $0x00000020, R8
-	ADDQ        $0x00000020, R9
-	ADDQ        $0x00000020, R11
-	SUBQ        $0x00000008, CX
-	JNZ         loop
+	MOVQ         R8, BX
+	MOVQ         BX, AX
+	VMOVUPS      (AX), Y0
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y1
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y2
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y3
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y4
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y5
+	VADDPS       Y2, Y1, Y6
+	VSUBPS       Y2, Y1, Y7
+	VADDPS       Y4, Y3, Y1
+	VSUBPS       Y4, Y3, Y2
+	VADDPS       Y6, Y0, Y0
+	VADDPS       Y1, Y0, Y0
+	VADDPS       Y2, Y2, Y2
+	VADDPS       Y5, Y7, Y5
+	VFMADD231PS  Y2, Y15, Y5
+	VADDPS       Y2, Y7, Y7
+	VFMADD231PS  Y1, Y15, Y6
+	VMOVUPS      Y0, (R10)
+	VMOVUPS      Y7, 192(R10)
+	VMOVUPS      Y6, 384(R10)
+	VMOVUPS      Y5, 576(R10)
+	ADDQ         DX, BX
+	MOVQ         BX, AX
+	VMOVUPS      (AX), Y8
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y9
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y10
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y11
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y12
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y13
+	VADDPS       Y10, Y9, Y14
+	VSUBPS       Y10, Y9, Y1
+	VADDPS       Y12, Y11, Y9
+	VSUBPS       Y12, Y11, Y10
+	VADDPS       Y14, Y8, Y8
+	VADDPS       Y9, Y8, Y8
+	VADDPS       Y10, Y10, Y10
+	VADDPS       Y13, Y1, Y13
+	VFMADD231PS  Y10, Y15, Y13
+	VADDPS       Y10, Y1, Y1
+	VFMADD231PS  Y9, Y15, Y14
+	VMOVUPS      Y8, 32(R10)
+	VMOVUPS      Y1, 224(R10)
+	VMOVUPS      Y14, 416(R10)
+	VMOVUPS      Y13, 608(R10)
+	ADDQ         DX, BX
+	MOVQ         BX, AX
+	VMOVUPS      (AX), Y2
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y3
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y4
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y0
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y7
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y6
+	VADDPS       Y4, Y3, Y5
+	VSUBPS       Y4, Y3, Y9
+	VADDPS       Y7, Y0, Y3
+	VSUBPS       Y7, Y0, Y4
+	VADDPS       Y5, Y2, Y2
+	VADDPS       Y3, Y2, Y2
+	VADDPS       Y4, Y4, Y4
+	VADDPS       Y6, Y9, Y6
+	VFMADD231PS  Y4, Y15, Y6
+	VADDPS       Y4, Y9, Y9
+	VFMADD231PS  Y3, Y15, Y5
+	VMOVUPS      Y2, 64(R10)
+	VMOVUPS      Y9, 256(R10)
+	VMOVUPS      Y5, 448(R10)
+	VMOVUPS      Y6, 640(R10)
+	ADDQ         DX, BX
+	MOVQ         BX, AX
+	VMOVUPS      (AX), Y10
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y11
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y12
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y8
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y1
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y14
+	VADDPS       Y12, Y11, Y13
+	VSUBPS       Y12, Y11, Y3
+	VADDPS       Y1, Y8, Y11
+	VSUBPS       Y1, Y8, Y12
+	VADDPS       Y13, Y10, Y10
+	VADDPS       Y11, Y10, Y10
+	VADDPS       Y12, Y12, Y12
+	VADDPS       Y14, Y3, Y14
+	VFMADD231PS  Y12, Y15, Y14
+	VADDPS       Y12, Y3, Y3
+	VFMADD231PS  Y11, Y15, Y13
+	VMOVUPS      Y10, 96(R10)
+	VMOVUPS      Y3, 288(R10)
+	VMOVUPS      Y13, 480(R10)
+	VMOVUPS      Y14, 672(R10)
+	ADDQ         DX, BX
+	MOVQ         BX, AX
+	VMOVUPS      (AX), Y4
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y0
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y7
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y2
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y9
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y5
+	VADDPS       Y7, Y0, Y6
+	VSUBPS       Y7, Y0, Y11
+	VADDPS       Y9, Y2, Y0
+	VSUBPS       Y9, Y2, Y7
+	VADDPS       Y6, Y4, Y4
+	VADDPS       Y0, Y4, Y4
+	VADDPS       Y7, Y7, Y7
+	VADDPS       Y5, Y11, Y5
+	VFMADD231PS  Y7, Y15, Y5
+	VADDPS       Y7, Y11, Y11
+	VFMADD231PS  Y0, Y15, Y6
+	VMOVUPS      Y4, 128(R10)
+	VMOVUPS      Y11, 320(R10)
+	VMOVUPS      Y6, 512(R10)
+	VMOVUPS      Y5, 704(R10)
+	ADDQ         DX, BX
+	MOVQ         BX, AX
+	VMOVUPS      (AX), Y12
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y8
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y1
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y10
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y3
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Y13
+	VADDPS       Y1, Y8, Y14
+	VSUBPS       Y1, Y8, Y0
+	VADDPS       Y3, Y10, Y8
+	VSUBPS       Y3, Y10, Y1
+	VADDPS       Y14, Y12, Y12
+	VADDPS       Y8, Y12, Y12
+	VADDPS       Y1, Y1, Y1
+	VADDPS       Y13, Y0, Y13
+	VFMADD231PS  Y1, Y15, Y13
+	VADDPS       Y1, Y0, Y0
+	VFMADD231PS  Y8, Y15, Y14
+	VMOVUPS      Y12, 160(R10)
+	VMOVUPS      Y0, 352(R10)
+	VMOVUPS      Y14, 544(R10)
+	VMOVUPS      Y13, 736(R10)
+	VMOVUPS      (R11), Y7
+	VBROADCASTSS floor+56(FP), Y2
+	MOVQ         R9, BX
+	VMOVUPS      (R10), Y9
+	VMOVUPS      32(R10), Y4
+	VMOVUPS      64(R10), Y11
+	VMOVUPS      96(R10), Y6
+	VMOVUPS      128(R10), Y5
+	VMOVUPS      160(R10), Y8
+	VADDPS       Y11, Y4, Y1
+	VSUBPS       Y11, Y4, Y10
+	VADDPS       Y5, Y6, Y4
+	VSUBPS       Y5, Y6, Y11
+	VADDPS       Y1, Y9, Y9
+	VADDPS       Y4, Y9, Y9
+	VADDPS       Y11, Y11, Y11
+	VADDPS       Y8, Y10, Y8
+	VFMADD231PS  Y11, Y15, Y8
+	VADDPS       Y11, Y10, Y10
+	VFMADD231PS  Y4, Y15, Y1
+	VMAXPS       Y9, Y10, Y3
+	VMAXPS       Y10, Y9, Y9
+	VORPS        Y3, Y9, Y9
+	VMAXPS       Y1, Y8, Y3
+	VMAXPS       Y8, Y1, Y1
+	VORPS        Y3, Y1, Y1
+	VMOVUPS      192(R10), Y12
+	VMOVUPS      224(R10), Y0
+	VMOVUPS      256(R10), Y14
+	VMOVUPS      288(R10), Y13
+	VMOVUPS      320(R10), Y4
+	VMOVUPS      352(R10), Y11
+	VADDPS       Y14, Y0, Y6
+	VSUBPS       Y14, Y0, Y5
+	VADDPS       Y4, Y13, Y0
+	VSUBPS       Y4, Y13, Y14
+	VADDPS       Y6, Y12, Y12
+	VADDPS       Y0, Y12, Y12
+	VADDPS       Y14, Y14, Y14
+	VADDPS       Y11, Y5, Y11
+	VFMADD231PS  Y14, Y15, Y11
+	VADDPS       Y14, Y5, Y5
+	VFMADD231PS  Y0, Y15, Y6
+	VMAXPS       Y12, Y5, Y3
+	VMAXPS       Y5, Y12, Y12
+	VORPS        Y3, Y12, Y12
+	VMAXPS       Y6, Y11, Y3
+	VMAXPS       Y11, Y6, Y6
+	VORPS        Y3, Y6, Y6
+	VMAXPS       Y9, Y12, Y10
+	VMAXPS       Y12, Y9, Y12
+	VORPS        Y10, Y12, Y12
+	VADDPS       Y7, Y12, Y12
+	VMAXPS       Y12, Y2, Y12
+	VMOVUPS      Y12, (BX)
+	VMAXPS       Y1, Y6, Y10
+	VMAXPS       Y6, Y1, Y6
+	VORPS        Y10, Y6, Y6
+	VADDPS       Y7, Y6, Y6
+	VMAXPS       Y6, Y2, Y6
+	VMOVUPS      Y6, (BX)(DI*1)
+	ADDQ         SI, BX
+	VMOVUPS      384(R10), Y8
+	VMOVUPS      416(R10), Y0
+	VMOVUPS      448(R10), Y14
+	VMOVUPS      480(R10), Y13
+	VMOVUPS      512(R10), Y4
+	VMOVUPS      544(R10), Y3
+	VADDPS       Y14, Y0, Y5
+	VSUBPS       Y14, Y0, Y11
+	VADDPS       Y4, Y13, Y0
+	VSUBPS       Y4, Y13, Y14
+	VADDPS       Y5, Y8, Y8
+	VADDPS       Y0, Y8, Y8
+	VADDPS       Y14, Y14, Y14
+	VADDPS       Y3, Y11, Y3
+	VFMADD231PS  Y14, Y15, Y3
+	VADDPS       Y14, Y11, Y11
+	VFMADD231PS  Y0, Y15, Y5
+	VMAXPS       Y8, Y11, Y10
+	VMAXPS       Y11, Y8, Y8
+	VORPS        Y10, Y8, Y8
+	VMAXPS       Y5, Y3, Y10
+	VMAXPS       Y3, Y5, Y5
+	VORPS        Y10, Y5, Y5
+	VMOVUPS      576(R10), Y9
+	VMOVUPS      608(R10), Y1
+	VMOVUPS      640(R10), Y12
+	VMOVUPS      672(R10), Y6
+	VMOVUPS      704(R10), Y0
+	VMOVUPS      736(R10), Y14
+	VADDPS       Y12, Y1, Y13
+	VSUBPS       Y12, Y1, Y4
+	VADDPS       Y0, Y6, Y1
+	VSUBPS       Y0, Y6, Y12
+	VADDPS       Y13, Y9, Y9
+	VADDPS       Y1, Y9, Y9
+	VADDPS       Y12, Y12, Y12
+	VADDPS       Y14, Y4, Y14
+	VFMADD231PS  Y12, Y15, Y14
+	VADDPS       Y12, Y4, Y4
+	VFMADD231PS  Y1, Y15, Y13
+	VMAXPS       Y9, Y4, Y10
+	VMAXPS       Y4, Y9, Y9
+	VORPS        Y10, Y9, Y9
+	VMAXPS       Y13, Y14, Y10
+	VMAXPS       Y14, Y13, Y13
+	VORPS        Y10, Y13, Y13
+	VMAXPS       Y8, Y9, Y11
+	VMAXPS       Y9, Y8, Y9
+	VORPS        Y11, Y9, Y9
+	VADDPS       Y7, Y9, Y9
+	VMAXPS       Y9, Y2, Y9
+	VMOVUPS      Y9, (BX)
+	VMAXPS       Y5, Y13, Y11
+	VMAXPS       Y13, Y5, Y13
+	VORPS        Y11, Y13, Y13
+	VADDPS       Y7, Y13, Y13
+	VMAXPS       Y13, Y2, Y13
+	VMOVUPS      Y13, (BX)(DI*1)
+	ADDQ         $0x00000020, R8
+	ADDQ         $0x00000020, R9
+	ADDQ         $0x00000020, R11
+	SUBQ         $0x00000008, CX
+	JNZ          loop
 	VZEROUPPER
 	RET
 

@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func avx512WinogradIn(src *float32, dst *float32, tmp *float32, row int, col int, pos int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512WinogradIn(SB), NOSPLIT, $0-56
 	MOVQ         src+0(FP), R8
 	MOVQ         dst+8(FP), R9
@@ -16,7 +16,7 @@ TEXT ·avx512WinogradIn(SB), NOSPLIT, $0-56
 	MOVQ         pos+40(FP), DX
 	MOVL         $0x40800000, AX
 	VMOVD        AX, X0
-	VBROADCASTSS X0, Z8
+	VBROADCASTSS X0, Z31
 
 loop:
 	MOVQ         R8, BX
@@ -35,368 +35,372 @@ loop:
 	VSUBPS       Z2, Z4, Z6
 	VSUBPS       Z1, Z3, Z7
 	VSUBPS       Z2, Z0, Z0
-	VFMADD213PS  Z6, Z8, Z0
+	VFMADD213PS  Z6, Z31, Z0
 	VSUBPS       Z3, Z5, Z5
-	VFNMADD231PS Z7, Z8, Z5
-	VFNMADD231PS Z2, Z8, Z4
-	VFNMADD231PS Z1, Z8, Z3
+	VFNMADD231PS Z7, Z31, Z5
+	VFNMADD231PS Z2, Z31, Z4
+	VFNMADD231PS Z1, Z31, Z3
 	VADDPS       Z3, Z4, Z1
 	VSUBPS       Z3, Z4, Z2
 	VADDPS       Z7, Z7, Z7
 	VADDPS       Z7, Z6, Z3
 	VSUBPS       Z7, Z6, Z4
-	VMOVUPS      Z0, (R10)
-	VMOVUPS      Z1, 384(R10)
-	VMOVUPS      Z2, 768(R10)
-	VMOVUPS      Z3, 1152(R10)
 	VMOVUPS      Z4, 1536(R10)
 	VMOVUPS      Z5, 1920(R10)
 	ADDQ         DI, BX
 	MOVQ         BX, AX
-	VMOVUPS      (AX), Z0
+	VMOVUPS      (AX), Z8
 	ADDQ         SI, AX
-	VMOVUPS      (AX), Z1
+	VMOVUPS      (AX), Z9
 	ADDQ         SI, AX
-	VMOVUPS      (AX), Z2
+	VMOVUPS      (AX), Z10
 	ADDQ         SI, AX
-	VMOVUPS      (AX), Z3
+	VMOVUPS      (AX), Z11
 	ADDQ         SI, AX
-	VMOVUPS      (AX), Z4
+	VMOVUPS      (AX), Z12
 	ADDQ         SI, AX
-	VMOVUPS      (AX), Z5
-	VSUBPS       Z2, Z4, Z6
-	VSUBPS       Z1, Z3, Z7
-	VSUBPS       Z2, Z0, Z0
-	VFMADD213PS  Z6, Z8, Z0
-	VSUBPS       Z3, Z5, Z5
-	VFNMADD231PS Z7, Z8, Z5
-	VFNMADD231PS Z2, Z8, Z4
-	VFNMADD231PS Z1, Z8, Z3
-	VADDPS       Z3, Z4, Z1
-	VSUBPS       Z3, Z4, Z2
-	VADDPS       Z7, Z7, Z7
-	VADDPS       Z7, Z6, Z3
-	VSUBPS       Z7, Z6, Z4
-	VMOVUPS      Z0, 64(R10)
-	VMOVUPS      Z1, 448(R10)
-	VMOVUPS      Z2, 832(R10)
-	VMOVUPS      Z3, 1216(R10)
-	VMOVUPS      Z4, 1600(R10)
-	VMOVUPS      Z5, 1984(R10)
+	VMOVUPS      (AX), Z13
+	VSUBPS       Z10, Z12, Z14
+	VSUBPS       Z9, Z11, Z15
+	VSUBPS       Z10, Z8, Z8
+	VFMADD213PS  Z14, Z31, Z8
+	VSUBPS       Z11, Z13, Z13
+	VFNMADD231PS Z15, Z31, Z13
+	VFNMADD231PS Z10, Z31, Z12
+	VFNMADD231PS Z9, Z31, Z11
+	VADDPS       Z11, Z12, Z9
+	VSUBPS       Z11, Z12, Z10
+	VADDPS       Z15, Z15, Z15
+	VADDPS       Z15, Z14, Z11
+	VSUBPS       Z15, Z14, Z12
+	VMOVUPS      Z12, 1600(R10)
+	VMOVUPS      Z13, 1984(R10)
 	ADDQ         DI, BX
 	MOVQ         BX, AX
-	VMOVUPS      (AX), Z0
+	VMOVUPS      (AX), Z16
 	ADDQ         SI, AX
-	VMOVUPS      (AX), Z1
+	VMOVUPS      (AX), Z17
 	ADDQ         SI, AX
-	VMOVUPS      (AX), Z2
+	VMOVUPS      (AX), Z18
 	ADDQ         SI, AX
-	VMOVUPS      (AX), Z3
+	VMOVUPS      (AX), Z19
 	ADDQ         SI, AX
-	VMOVUPS      (AX), Z4
+	VMOVUPS      (AX), Z20
 	ADDQ         SI, AX
-	VMOVUPS      (AX), Z5
-	VSUBPS       Z2, Z4, Z6
-	VSUBPS       Z1, Z3, Z7
-	VSUBPS       Z2, Z0, Z0
-	VFMADD213PS  Z6, Z8, Z0
-	VSUBPS       Z3, Z5, Z5
-	VFNMADD231PS Z7, Z8, Z5
-	VFNMADD231PS Z2, Z8, Z4
-	VFNMADD231PS Z1, Z8, Z3
-	VADDPS       Z3, Z4, Z1
-	VSUBPS       Z3, Z4, Z2
-	VADDPS       Z7, Z7, Z7
-	VADDPS       Z7, Z6, Z3
-	VSUBPS       Z7, Z6, Z4
-	VMOVUPS      Z0, 128(R10)
-	VMOVUPS      Z1, 512(R10)
-	VMOVUPS      Z2, 896(R10)
-	VMOVUPS      Z3, 1280(R10)
-	VMOVUPS      Z4, 1664(R10)
-	VMOVUPS      Z5, 2048(R10)
+	VMOVUPS      (AX), Z21
+	VSUBPS       Z18, Z20, Z22
+	VSUBPS       Z17, Z19, Z23
+	VSUBPS       Z18, Z16, Z16
+	VFMADD213PS  Z22, Z31, Z16
+	VSUBPS       Z19, Z21, Z21
+	VFNMADD231PS Z23, Z31, Z21
+	VFNMADD231PS Z18, Z31, Z20
+	VFNMADD231PS Z17, Z31, Z19
+	VADDPS       Z19, Z20, Z17
+	VSUBPS       Z19, Z20, Z18
+	VADDPS       Z23, Z23, Z23
+	VADDPS       Z23, Z22, Z19
+	VSUBPS       Z23, Z22, Z20
+	VMOVUPS      Z20, 1664(R10)
+	VMOVUPS      Z21, 2048(R10)
 	ADDQ         DI, BX
 	MOVQ         BX, AX
-	VMOVUPS      (AX), Z0
+	VMOVUPS      (AX), Z24
 	ADDQ         SI, AX
-	VMOVUPS      (AX), Z1
+	VMOVUPS      (AX), Z25
 	ADDQ         SI, AX
-	VMOVUPS      (AX), Z2
+	VMOVUPS      (AX), Z26
 	ADDQ         SI, AX
-	VMOVUPS      (AX), Z3
+	VMOVUPS      (AX), Z27
 	ADDQ         SI, AX
-	VMOVUPS      (AX), Z4
+	VMOVUPS      (AX), Z28
 	ADDQ         SI, AX
-	VMOVUPS      (AX), Z5
-	VSUBPS       Z2, Z4, Z6
-	VSUBPS       Z1, Z3, Z7
-	VSUBPS       Z2, Z0, Z0
-	VFMADD213PS  Z6, Z8, Z0
-	VSUBPS       Z3, Z5, Z5
-	VFNMADD231PS Z7, Z8, Z5
-	VFNMADD231PS Z2, Z8, Z4
-	VFNMADD231PS Z1, Z8, Z3
-	VADDPS       Z3, Z4, Z1
-	VSUBPS       Z3, Z4, Z2
-	VADDPS       Z7, Z7, Z7
-	VADDPS       Z7, Z6, Z3
-	VSUBPS       Z7, Z6, Z4
-	VMOVUPS      Z0, 192(R10)
-	VMOVUPS      Z1, 576(R10)
-	VMOVUPS      Z2, 960(R10)
-	VMOVUPS      Z3, 1344(R10)
-	VMOVUPS      Z4, 1728(R10)
-	VMOVUPS      Z5, 2112(R10)
+	VMOVUPS      (AX), Z29
+	VSUBPS       Z26, Z28, Z30
+	VSUBPS       Z25, Z27, Z6
+	VSUBPS       Z26, Z24, Z24
+	VFMADD213PS  Z30, Z31, Z24
+	VSUBPS       Z27, Z29, Z29
+	VFNMADD231PS Z6, Z31, Z29
+	VFNMADD231PS Z26, Z31, Z28
+	VFNMADD231PS Z25, Z31, Z27
+	VADDPS       Z27, Z28, Z25
+	VSUBPS       Z27, Z28, Z26
+	VADDPS       Z6, Z6, Z6
+	VADDPS       Z6, Z30, Z27
+	VSUBPS       Z6, Z30, Z28
+	VMOVUPS      Z28, 1728(R10)
+	VMOVUPS      Z29, 2112(R10)
 	ADDQ         DI, BX
 	MOVQ         BX, AX
-	VMOVUPS      (AX), Z0
-	ADDQ         SI, AX
-	VMOVUPS      (AX), Z1
-	ADDQ         SI, AX
-	VMOVUPS      (AX), Z2
-	ADDQ         SI, AX
-	VMOVUPS      (AX), Z3
+	VMOVUPS      (AX), Z7
 	ADDQ         SI, AX
 	VMOVUPS      (AX), Z4
 	ADDQ         SI, AX
 	VMOVUPS      (AX), Z5
-	VSUBPS       Z2, Z4, Z6
-	VSUBPS       Z1, Z3, Z7
-	VSUBPS       Z2, Z0, Z0
-	VFMADD213PS  Z6, Z8, Z0
-	VSUBPS       Z3, Z5, Z5
-	VFNMADD231PS Z7, Z8, Z5
-	VFNMADD231PS Z2, Z8, Z4
-	VFNMADD231PS Z1, Z8, Z3
-	VADDPS       Z3, Z4, Z1
-	VSUBPS       Z3, Z4, Z2
-	VADDPS       Z7, Z7, Z7
-	VADDPS       Z7, Z6, Z3
-	VSUBPS       Z7, Z6, Z4
-	VMOVUPS      Z0, 256(R10)
-	VMOVUPS      Z1, 640(R10)
-	VMOVUPS      Z2, 1024(R10)
-	VMOVUPS      Z3, 1408(R10)
-	VMOVUPS      Z4, 1792(R10)
-	VMOVUPS      Z5, 2176(R10)
+	ADDQ         SI, AX
+	VMOVUPS      (AX), Z14
+	ADDQ         SI, AX
+	VMOVUPS      (AX), Z15
+	ADDQ         SI, AX
+	VMOVUPS      (AX), Z12
+	VSUBPS       Z5, Z15, Z13
+	VSUBPS       Z4, Z14, Z22
+	VSUBPS       Z5, Z7, Z7
+	VFMADD213PS  Z13, Z31, Z7
+	VSUBPS       Z14, Z12, Z12
+	VFNMADD231PS Z22, Z31, Z12
+	VFNMADD231PS Z5, Z31, Z15
+	VFNMADD231PS Z4, Z31, Z14
+	VADDPS       Z14, Z15, Z4
+	VSUBPS       Z14, Z15, Z5
+	VADDPS       Z22, Z22, Z22
+	VADDPS       Z22, Z13, Z14
+	VSUBPS       Z22, Z13, Z15
+	VMOVUPS      Z15, 1792(R10)
+	VMOVUPS      Z12, 2176(R10)
 	ADDQ         DI, BX
 	MOVQ         BX, AX
-	VMOVUPS      (AX), Z0
+	VMOVUPS      (AX), Z23
 	ADDQ         SI, AX
-	VMOVUPS      (AX), Z1
+	VMOVUPS      (AX), Z20
 	ADDQ         SI, AX
-	VMOVUPS      (AX), Z2
+	VMOVUPS      (AX), Z21
 	ADDQ         SI, AX
-	VMOVUPS      (AX), Z3
+	VMOVUPS      (AX), Z30
 	ADDQ         SI, AX
-	VMOVUPS      (AX), Z4
+	VMOVUPS      (AX), Z6
 	ADDQ         SI, AX
-	VMOVUPS      (AX), Z5
-	VSUBPS       Z2, Z4, Z6
-	VSUBPS       Z1, Z3, Z7
-	VSUBPS       Z2, Z0, Z0
-	VFMADD213PS  Z6, Z8, Z0
-	VSUBPS       Z3, Z5, Z5
-	VFNMADD231PS Z7, Z8, Z5
-	VFNMADD231PS Z2, Z8, Z4
-	VFNMADD231PS Z1, Z8, Z3
-	VADDPS       Z3, Z4, Z1
-	VSUBPS       Z3, Z4, Z2
-	VADDPS       Z7, Z7, Z7
-	VADDPS       Z7, Z6, Z3
-	VSUBPS       Z7, Z6, Z4
-	VMOVUPS      Z0, 320(R10)
-	VMOVUPS      Z1, 704(R10)
-	VMOVUPS      Z2, 1088(R10)
-	VMOVUPS      Z3, 1472(R10)
-	VMOVUPS      Z4, 1856(R10)
-	VMOVUPS      Z5, 2240(R10)
+	VMOVUPS      (AX), Z28
+	VSUBPS       Z21, Z6, Z29
+	VSUBPS       Z20, Z30, Z13
+	VSUBPS       Z21, Z23, Z23
+	VFMADD213PS  Z29, Z31, Z23
+	VSUBPS       Z30, Z28, Z28
+	VFNMADD231PS Z13, Z31, Z28
+	VFNMADD231PS Z21, Z31, Z6
+	VFNMADD231PS Z20, Z31, Z30
+	VADDPS       Z30, Z6, Z20
+	VSUBPS       Z30, Z6, Z21
+	VADDPS       Z13, Z13, Z13
+	VADDPS       Z13, Z29, Z30
+	VSUBPS       Z13, Z29, Z6
+	VMOVUPS      Z6, 1856(R10)
+	VMOVUPS      Z28, 2240(R10)
+	ADDQ         DI, BX
+	MOVQ         BX, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
+	ADDQ         DI, BX
+	MOVQ         BX, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
+	ADDQ         DI, BX
+	MOVQ         BX, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
+	ADDQ         DI, BX
+	MOVQ         BX, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
+	ADDQ         SI, AX
+	PREFETCHT0   (AX)
 	MOVQ         R9, AX
-	VMOVUPS      (R10), Z0
-	VMOVUPS      64(R10), Z1
-	VMOVUPS      128(R10), Z2
-	VMOVUPS      192(R10), Z3
-	VMOVUPS      256(R10), Z4
-	VMOVUPS      320(R10), Z5
-	VSUBPS       Z2, Z4, Z6
-	VSUBPS       Z1, Z3, Z7
-	VSUBPS       Z2, Z0, Z0
-	VFMADD213PS  Z6, Z8, Z0
-	VSUBPS       Z3, Z5, Z5
-	VFNMADD231PS Z7, Z8, Z5
-	VFNMADD231PS Z2, Z8, Z4
-	VFNMADD231PS Z1, Z8, Z3
-	VADDPS       Z3, Z4, Z1
-	VSUBPS       Z3, Z4, Z2
-	VADDPS       Z7, Z7, Z7
-	VADDPS       Z7, Z6, Z3
-	VSUBPS       Z7, Z6, Z4
+	VSUBPS       Z16, Z7, Z22
+	VSUBPS       Z8, Z24, Z15
+	VSUBPS       Z16, Z0, Z0
+	VFMADD213PS  Z22, Z31, Z0
+	VSUBPS       Z24, Z23, Z23
+	VFNMADD231PS Z15, Z31, Z23
+	VFNMADD231PS Z16, Z31, Z7
+	VFNMADD231PS Z8, Z31, Z24
+	VADDPS       Z24, Z7, Z8
+	VSUBPS       Z24, Z7, Z16
+	VADDPS       Z15, Z15, Z15
+	VADDPS       Z15, Z22, Z24
+	VSUBPS       Z15, Z22, Z7
 	VMOVUPS      Z0, (AX)
 	ADDQ         DX, AX
+	VMOVUPS      Z8, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Z16, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Z24, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Z7, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Z23, (AX)
+	ADDQ         DX, AX
+	VSUBPS       Z17, Z4, Z12
+	VSUBPS       Z9, Z25, Z29
+	VSUBPS       Z17, Z1, Z1
+	VFMADD213PS  Z12, Z31, Z1
+	VSUBPS       Z25, Z20, Z20
+	VFNMADD231PS Z29, Z31, Z20
+	VFNMADD231PS Z17, Z31, Z4
+	VFNMADD231PS Z9, Z31, Z25
+	VADDPS       Z25, Z4, Z9
+	VSUBPS       Z25, Z4, Z17
+	VADDPS       Z29, Z29, Z29
+	VADDPS       Z29, Z12, Z25
+	VSUBPS       Z29, Z12, Z4
 	VMOVUPS      Z1, (AX)
 	ADDQ         DX, AX
-	VMOVUPS      Z2, (AX)
+	VMOVUPS      Z9, (AX)
 	ADDQ         DX, AX
-	VMOVUPS      Z3, (AX)
+	VMOVUPS      Z17, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Z25, (AX)
 	ADDQ         DX, AX
 	VMOVUPS      Z4, (AX)
 	ADDQ         DX, AX
-	VMOVUPS      Z5, (AX)
+	VMOVUPS      Z20, (AX)
 	ADDQ         DX, AX
-	VMOVUPS      384(R10), Z0
-	VMOVUPS      448(R10), Z1
-	VMOVUPS      512(R10), Z2
-	VMOVUPS      576(R10), Z3
-	VMOVUPS      640(R10), Z4
-	VMOVUPS      704(R10), Z5
-	VSUBPS       Z2, Z4, Z6
-	VSUBPS       Z1, Z3, Z7
-	VSUBPS       Z2, Z0, Z0
-	VFMADD213PS  Z6, Z8, Z0
-	VSUBPS       Z3, Z5, Z5
-	VFNMADD231PS Z7, Z8, Z5
-	VFNMADD231PS Z2, Z8, Z4
-	VFNMADD231PS Z1, Z8, Z3
-	VADDPS       Z3, Z4, Z1
-	VSUBPS       Z3, Z4, Z2
-	VADDPS       Z7, Z7, Z7
-	VADDPS       Z7, Z6, Z3
-	VSUBPS       Z7, Z6, Z4
-	VMOVUPS      Z0, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      Z1, (AX)
-	ADDQ         DX, AX
+	VSUBPS       Z18, Z5, Z13
+	VSUBPS       Z10, Z26, Z6
+	VSUBPS       Z18, Z2, Z2
+	VFMADD213PS  Z13, Z31, Z2
+	VSUBPS       Z26, Z21, Z21
+	VFNMADD231PS Z6, Z31, Z21
+	VFNMADD231PS Z18, Z31, Z5
+	VFNMADD231PS Z10, Z31, Z26
+	VADDPS       Z26, Z5, Z10
+	VSUBPS       Z26, Z5, Z18
+	VADDPS       Z6, Z6, Z6
+	VADDPS       Z6, Z13, Z26
+	VSUBPS       Z6, Z13, Z5
 	VMOVUPS      Z2, (AX)
 	ADDQ         DX, AX
-	VMOVUPS      Z3, (AX)
+	VMOVUPS      Z10, (AX)
 	ADDQ         DX, AX
-	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z18, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Z26, (AX)
 	ADDQ         DX, AX
 	VMOVUPS      Z5, (AX)
 	ADDQ         DX, AX
-	VMOVUPS      768(R10), Z0
-	VMOVUPS      832(R10), Z1
-	VMOVUPS      896(R10), Z2
-	VMOVUPS      960(R10), Z3
-	VMOVUPS      1024(R10), Z4
-	VMOVUPS      1088(R10), Z5
-	VSUBPS       Z2, Z4, Z6
-	VSUBPS       Z1, Z3, Z7
-	VSUBPS       Z2, Z0, Z0
-	VFMADD213PS  Z6, Z8, Z0
-	VSUBPS       Z3, Z5, Z5
-	VFNMADD231PS Z7, Z8, Z5
-	VFNMADD231PS Z2, Z8, Z4
-	VFNMADD231PS Z1, Z8, Z3
-	VADDPS       Z3, Z4, Z1
-	VSUBPS       Z3, Z4, Z2
-	VADDPS       Z7, Z7, Z7
-	VADDPS       Z7, Z6, Z3
-	VSUBPS       Z7, Z6, Z4
+	VMOVUPS      Z21, (AX)
+	ADDQ         DX, AX
+	VSUBPS       Z19, Z14, Z28
+	VSUBPS       Z11, Z27, Z22
+	VSUBPS       Z19, Z3, Z3
+	VFMADD213PS  Z28, Z31, Z3
+	VSUBPS       Z27, Z30, Z30
+	VFNMADD231PS Z22, Z31, Z30
+	VFNMADD231PS Z19, Z31, Z14
+	VFNMADD231PS Z11, Z31, Z27
+	VADDPS       Z27, Z14, Z11
+	VSUBPS       Z27, Z14, Z19
+	VADDPS       Z22, Z22, Z22
+	VADDPS       Z22, Z28, Z27
+	VSUBPS       Z22, Z28, Z14
+	VMOVUPS      Z3, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Z11, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Z19, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Z27, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Z14, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Z30, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      1536(R10), Z15
+	VMOVUPS      1600(R10), Z0
+	VMOVUPS      1664(R10), Z8
+	VMOVUPS      1728(R10), Z16
+	VMOVUPS      1792(R10), Z24
+	VMOVUPS      1856(R10), Z7
+	VSUBPS       Z8, Z24, Z23
+	VSUBPS       Z0, Z16, Z12
+	VSUBPS       Z8, Z15, Z15
+	VFMADD213PS  Z23, Z31, Z15
+	VSUBPS       Z16, Z7, Z7
+	VFNMADD231PS Z12, Z31, Z7
+	VFNMADD231PS Z8, Z31, Z24
+	VFNMADD231PS Z0, Z31, Z16
+	VADDPS       Z16, Z24, Z0
+	VSUBPS       Z16, Z24, Z8
+	VADDPS       Z12, Z12, Z12
+	VADDPS       Z12, Z23, Z16
+	VSUBPS       Z12, Z23, Z24
+	VMOVUPS      Z15, (AX)
+	ADDQ         DX, AX
 	VMOVUPS      Z0, (AX)
 	ADDQ         DX, AX
-	VMOVUPS      Z1, (AX)
+	VMOVUPS      Z8, (AX)
 	ADDQ         DX, AX
-	VMOVUPS      Z2, (AX)
+	VMOVUPS      Z16, (AX)
 	ADDQ         DX, AX
-	VMOVUPS      Z3, (AX)
+	VMOVUPS      Z24, (AX)
 	ADDQ         DX, AX
-	VMOVUPS      Z4, (AX)
+	VMOVUPS      Z7, (AX)
 	ADDQ         DX, AX
-	VMOVUPS      Z5, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      1152(R10), Z0
-	VMOVUPS      1216(R10), Z1
-	VMOVUPS      1280(R10), Z2
-	VMOVUPS      1344(R10), Z3
-	VMOVUPS      1408(R10), Z4
-	VMOVUPS      1472(R10), Z5
-	VSUBPS       Z2, Z4, Z6
-	VSUBPS       Z1, Z3, Z7
-	VSUBPS       Z2, Z0, Z0
-	VFMADD213PS  Z6, Z8, Z0
-	VSUBPS       Z3, Z5, Z5
-	VFNMADD231PS Z7, Z8, Z5
-	VFNMADD231PS Z2, Z8, Z4
-	VFNMADD231PS Z1, Z8, Z3
-	VADDPS       Z3, Z4, Z1
-	VSUBPS       Z3, Z4, Z2
-	VADDPS       Z7, Z7, Z7
-	VADDPS       Z7, Z6, Z3
-	VSUBPS       Z7, Z6, Z4
-	VMOVUPS      Z0, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      Z1, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      Z2, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      Z3, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      Z4, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      Z5, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      1536(R10), Z0
-	VMOVUPS      1600(R10), Z1
-	VMOVUPS      1664(R10), Z2
-	VMOVUPS      1728(R10), Z3
-	VMOVUPS      1792(R10), Z4
-	VMOVUPS      1856(R10), Z5
-	VSUBPS       Z2, Z4, Z6
-	VSUBPS       Z1, Z3, Z7
-	VSUBPS       Z2, Z0, Z0
-	VFMADD213PS  Z6, Z8, Z0
-	VSUBPS       Z3, Z5, Z5
-	VFNMADD231PS Z7, Z8, Z5
-	VFNMADD231PS Z2, Z8, Z4
-	VFNMADD231PS Z1, Z8, Z3
-	VADDPS       Z3, Z4, Z1
-	VSUBPS       Z3, Z4, Z2
-	VADDPS       Z7, Z7, Z7
-	VADDPS       Z7, Z6, Z3
-	VSUBPS       Z7, Z6, Z4
-	VMOVUPS      Z0, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      Z1, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      Z2, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      Z3, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      Z4, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      Z5, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      1920(R10), Z0
+	VMOVUPS      1920(R10), Z29
 	VMOVUPS      1984(R10), Z1
-	VMOVUPS      2048(R10), Z2
-	VMOVUPS      2112(R10), Z3
-	VMOVUPS      2176(R10), Z4
-	VMOVUPS      2240(R10), Z5
-	VSUBPS       Z2, Z4, Z6
-	VSUBPS       Z1, Z3, Z7
-	VSUBPS       Z2, Z0, Z0
-	VFMADD213PS  Z6, Z8, Z0
-	VSUBPS       Z3, Z5, Z5
-	VFNMADD231PS Z7, Z8, Z5
-	VFNMADD231PS Z2, Z8, Z4
-	VFNMADD231PS Z1, Z8, Z3
-	VADDPS       Z3, Z4, Z1
-	VSUBPS       Z3, Z4, Z2
-	VADDPS       Z7, Z7, Z7
-	VADDPS       Z7, Z6, Z3
-	VSUBPS       Z7, Z6, Z4
-	VMOVUPS      Z0, (AX)
+	VMOVUPS      2048(R10), Z9
+	VMOVUPS      2112(R10), Z17
+	VMOVUPS      2176(R10), Z25
+	VMOVUPS      2240(R10), Z4
+	VSUBPS       Z9, Z25, Z20
+	VSUBPS       Z1, Z17, Z13
+	VSUBPS       Z9, Z29, Z29
+	VFMADD213PS  Z20, Z31, Z29
+	VSUBPS       Z17, Z4, Z4
+	VFNMADD231PS Z13, Z31, Z4
+	VFNMADD231PS Z9, Z31, Z25
+	VFNMADD231PS Z1, Z31, Z17
+	VADDPS       Z17, Z25, Z1
+	VSUBPS       Z17, Z25, Z9
+	VADDPS       Z13, Z13, Z13
+	VADDPS       Z13, Z20, Z17
+	VSUBPS       Z13, Z20, Z25
+	VMOVUPS      Z29, (AX)
 	ADDQ         DX, AX
 	VMOVUPS      Z1, (AX)
 	ADDQ         DX, AX
-	VMOVUPS      Z2, (AX)
+	VMOVUPS      Z9, (AX)
 	ADDQ         DX, AX
-	VMOVUPS      Z3, (AX)
+	VMOVUPS      Z17, (AX)
+	ADDQ         DX, AX
+	VMOVUPS      Z25, (AX)
 	ADDQ         DX, AX
 	VMOVUPS      Z4, (AX)
-	ADDQ         DX, AX
-	VMOVUPS      Z5, (AX)
 	ADDQ         $0x00000040, R8
 	ADDQ         $0x00000040, R9
 	SUBQ         $0x00000010, CX
@@ -417,322 +421,274 @@ TEXT ·avx512WinogradOut(SB), NOSPLIT, $0-72
 	MOVQ         col+48(FP), DI
 	MOVL         $0x40800000, AX
 	VMOVD        AX, X0
-	VBROADCASTSS X0, Z8
-	VBROADCASTSS floor+56(FP), Z10
+	VBROADCASTSS X0, Z31
 	LEAQ         (DX)(DX*2), R12
 	ADDQ         R12, R12
 
 loop:
-	MOVQ        R8, BX
-	MOVQ        BX, AX
-	VMOVUPS     (AX), Z0
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z1
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z2
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z3
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z4
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z5
-	VADDPS      Z2, Z1, Z6
-	VSUBPS      Z2, Z1, Z7
-	VADDPS      Z4, Z3, Z1
-	VSUBPS      Z4, Z3, Z2
-	VADDPS      Z6, Z0, Z0
-	VADDPS      Z1, Z0, Z0
-	VADDPS      Z2, Z2, Z2
-	VADDPS      Z5, Z7, Z5
-	VFMADD231PS Z2, Z8, Z5
-	VADDPS      Z2, Z7, Z7
-	VFMADD231PS Z1, Z8, Z6
-	VMOVUPS     Z0, (R10)
-	VMOVUPS     Z7, 384(R10)
-	VMOVUPS     Z6, 768(R10)
-	VMOVUPS     Z5, 1152(R10)
-	ADDQ        DX, BX
-	MOVQ        BX, AX
-	VMOVUPS     (AX), Z0
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z1
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z2
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z3
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z4
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z5
-	VADDPS      Z2, Z1, Z6
-	VSUBPS      Z2, Z1, Z7
-	VADDPS      Z4, Z3, Z1
-	VSUBPS      Z4, Z3, Z2
-	VADDPS      Z6, Z0, Z0
-	VADDPS      Z1, Z0, Z0
-	VADDPS      Z2, Z2, Z2
-	VADDPS      Z5, Z7, Z5
-	VFMADD231PS Z2, Z8, Z5
-	VADDPS      Z2, Z7, Z7
-	VFMADD231PS Z1, Z8, Z6
-	VMOVUPS     Z0, 64(R10)
-	VMOVUPS     Z7, 448(R10)
-	VMOVUPS     Z6, 832(R10)
-	VMOVUPS     Z5, 1216(R10)
-	ADDQ        DX, BX
-	MOVQ        BX, AX
-	VMOVUPS     (AX), Z0
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z1
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z2
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z3
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z4
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z5
-	VADDPS      Z2, Z1, Z6
-	VSUBPS      Z2, Z1, Z7
-	VADDPS      Z4, Z3, Z1
-	VSUBPS      Z4, Z3, Z2
-	VADDPS      Z6, Z0, Z0
-	VADDPS      Z1, Z0, Z0
-	VADDPS      Z2, Z2, Z2
-	VADDPS      Z5, Z7, Z5
-	VFMADD231PS Z2, Z8, Z5
-	VADDPS      Z2, Z7, Z7
-	VFMADD231PS Z1, Z8, Z6
-	VMOVUPS     Z0, 128(R10)
-	VMOVUPS     Z7, 512(R10)
-	VMOVUPS     Z6, 896(R10)
-	VMOVUPS     Z5, 1280(R10)
-	ADDQ        DX, BX
-	MOVQ        BX, AX
-	VMOVUPS     (AX), Z0
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z1
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z2
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z3
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z4
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z5
-	VADDPS      Z2, Z1, Z6
-	VSUBPS      Z2, Z1, Z7
-	VADDPS      Z4, Z3, Z1
-	VSUBPS      Z4, Z3, Z2
-	VADDPS      Z6, Z0, Z0
-	VADDPS      Z1, Z0, Z0
-	VADDPS      Z2, Z2, Z2
-	VADDPS      Z5, Z7, Z5
-	VFMADD231PS Z2, Z8, Z5
-	VADDPS      Z2, Z7, Z7
-	VFMADD231PS Z1, Z8, Z6
-	VMOVUPS     Z0, 192(R10)
-	VMOVUPS     Z7, 576(R10)
-	VMOVUPS     Z6, 960(R10)
-	VMOVUPS     Z5, 1344(R10)
-	ADDQ        DX, BX
-	MOVQ        BX, AX
-	VMOVUPS     (AX), Z0
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z1
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z2
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z3
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z4
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z5
-	VADDPS      Z2, Z1, Z6
-	VSUBPS      Z2, Z1, Z7
-	VADDPS      Z4, Z3, Z1
-	VSUBPS      Z4, Z3, Z2
-	VADDPS      Z6, Z0, Z0
-	VADDPS      Z1, Z0, Z0
-	VADDPS      Z2, Z2, Z2
-	VADDPS      Z5, Z7, Z5
-	VFMADD231PS Z2, Z8, Z5
-	VADDPS      Z2, Z7, Z7
-	VFMADD231PS Z1, Z8, Z6
-	VMOVUPS     Z0, 256(R10)
-	VMOVUPS     Z7, 640(R10)
-	VMOVUPS     Z6, 1024(R10)
-	VMOVUPS     Z5, 1408(R10)
-	ADDQ        DX, BX
-	MOVQ        BX, AX
-	VMOVUPS     (AX), Z0
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z1
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z2
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z3
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z4
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z5
-	VADDPS      Z2, Z1, Z6
-	VSUBPS      Z2, Z1, Z7
-	VADDPS      Z4, Z3, Z1
-	VSUBPS      Z4, Z3, Z2
-	VADDPS      Z6, Z0, Z0
-	VADDPS      Z1, Z0, Z0
-	VADDPS      Z2, Z2, Z2
-	VADDPS      Z5, Z7, Z5
-	VFMADD231PS Z2, Z8, Z5
-	VADDPS      Z2, Z7, Z7
-	VFMADD231PS Z1, Z8, Z6
-	VMOVUPS     Z0, 320(R10)
-	VMOVUPS     Z7, 704(R10)
-	VMOVUPS     Z6, 1088(R10)
-	VMOVUPS     Z5, 1472(R10)
-	VMOVUPS     (R11), Z9
-	MOVQ        R9, BX
-	VMOVUPS     (R10), Z0
-	VMOVUPS     64(R10), Z1
-	VMOVUPS     128(R10), Z2
-	VMOVUPS     192(R10), Z3
-	VMOVUPS     256(R10), Z4
-	VMOVUPS     320(R10), Z5
-	VADDPS      Z2, Z1, Z6
-	VSUBPS      Z2, Z1, Z7
-	VADDPS      Z4, Z3, Z1
-	VSUBPS      Z4, Z3, Z2
-	VADDPS      Z6, Z0, Z0
-	VADDPS      Z1, Z0, Z0
-	VADDPS      Z2, Z2, Z2
-	VADDPS      Z5, Z7, Z5
-	VFMADD231PS Z2, Z8, Z5
-	VADDPS      Z2, Z7, Z7
-	VFMADD231PS Z1, Z8, Z6
-	MOVQ        BX, AX
-	VADDPS      Z9, Z0, Z0
-	VMAXPS      Z0, Z10, Z0
-	VMOVUPS     Z0, (AX)
-	ADDQ        DI, AX
-	VADDPS      Z9, Z7, Z7
-	VMAXPS      Z7, Z10, Z7
-	VMOVUPS     Z7, (AX)
-	ADDQ        DI, AX
-	VADDPS      Z9, Z6, Z6
-	VMAXPS      Z6, Z10, Z6
-	VMOVUPS     Z6, (AX)
-	ADDQ        DI, AX
-	VADDPS      Z9, Z5, Z5
-	VMAXPS      Z5, Z10, Z5
-	VMOVUPS     Z5, (AX)
-	ADDQ        SI, BX
-	VMOVUPS     384(R10), Z0
-	VMOVUPS     448(R10), Z1
-	VMOVUPS     512(R10), Z2
-	VMOVUPS     576(R10), Z3
-	VMOVUPS     640(R10), Z4
-	VMOVUPS     704(R10), Z5
-	VADDPS      Z2, Z1, Z6
-	VSUBPS      Z2, Z1, Z7
-	VADDPS      Z4, Z3, Z1
-	VSUBPS      Z4, Z3, Z2
-	VADDPS      Z6, Z0, Z0
-	VADDPS      Z1, Z0, Z0
-	VADDPS      Z2, Z2, Z2
-	VADDPS      Z5, Z7, Z5
-	VFMADD231PS Z2, Z8, Z5
-	VADDPS      Z2, Z7, Z7
-	VFMADD231PS Z1, Z8, Z6
-	MOVQ        BX, AX
-	VADDPS      Z9, Z0, Z0
-	VMAXPS      Z0, Z10, Z0
-	VMOVUPS     Z0, (AX)
-	ADDQ        DI, AX
-	VADDPS      Z9, Z7, Z7
-	VMAXPS      Z7, Z10, Z7
-	VMOVUPS     Z7, (AX)
-	ADDQ        DI, AX
-	VADDPS      Z9, Z6, Z6
-	VMAXPS      Z6, Z10, Z6
-	VMOVUPS     Z6, (AX)
-	ADDQ        DI, AX
-	VADDPS      Z9, Z5, Z5
-	VMAXPS      Z5, Z10, Z5
-	VMOVUPS     Z5, (AX)
-	ADDQ        SI, BX
-	VMOVUPS     768(R10), Z0
-	VMOVUPS     832(R10), Z1
-	VMOVUPS     896(R10), Z2
-	VMOVUPS     960(R10), Z3
-	VMOVUPS     1024(R10), Z4
-	VMOVUPS     1088(R10), Z5
-	VADDPS      Z2, Z1, Z6
-	VSUBPS      Z2, Z1, Z7
-	VADDPS      Z4, Z3, Z1
-	VSUBPS      Z4, Z3, Z2
-	VADDPS      Z6, Z0, Z0
-	VADDPS      Z1, Z0, Z0
-	VADDPS      Z2, Z2, Z2
-	VADDPS      Z5, Z7, Z5
-	VFMADD231PS Z2, Z8, Z5
-	VADDPS      Z2, Z7, Z7
-	VFMADD231PS Z1, Z8, Z6
-	MOVQ        BX, AX
-	VADDPS      Z9, Z0, Z0
-	VMAXPS      Z0, Z10, Z0
-	VMOVUPS     Z0, (AX)
-	ADDQ        DI, AX
-	VADDPS      Z9, Z7, Z7
-	VMAXPS      Z7, Z10, Z7
-	VMOVUPS     Z7, (AX)
-	ADDQ        DI, AX
-	VADDPS      Z9, Z6, Z6
-	VMAXPS      Z6, Z10, Z6
-	VMOVUPS     Z6, (AX)
-	ADDQ        DI, AX
-	VADDPS      Z9, Z5, Z5
-	VMAXPS      Z5, Z10, Z5
-	VMOVUPS     Z5, (AX)
-	ADDQ        SI, BX
-	VMOVUPS     1152(R10), Z0
-	VMOVUPS     1216(R10), Z1
-	VMOVUPS     1280(R10), Z2
-	VMOVUPS     1344(R10), Z3
-	VMOVUPS     1408(R10), Z4
-	VMOVUPS     1472(R10), Z5
-	VADDPS      Z2, Z1, Z6
-	VSUBPS      Z2, Z1, Z7
-	VADDPS      Z4, Z3, Z1
-	VSUBPS      Z4, Z3, Z2
-	VADDPS      Z6, Z0, Z0
-	VADDPS      Z1, Z0, Z0
-	VADDPS      Z2, Z2, Z2
-	VADDPS      Z5, Z7, Z5
-	VFMADD231PS Z2, Z8, Z5
-	VADDPS      Z2, Z7, Z7
-	VFMADD231PS Z1, Z8, Z6
-	MOVQ        BX, AX
-	VADDPS      Z9, Z0, Z0
-	VMAXPS      Z0, Z10, Z0
-	VMOVUPS     Z0, (AX)
-	ADDQ        DI, AX
-	VADDPS      Z9, Z7, Z7
-	VMAXPS      Z7, Z10, Z7
-	VMOVUPS     Z7, (AX)
-	ADDQ        DI, AX
-	VADDPS      Z9, Z6, Z6
-	VMAXPS      Z6, Z10, Z6
-	VMOVUPS     Z6, (AX)
-	ADDQ        DI, AX
-	VADDPS      Z9, Z5, Z5
-	VMAXPS      Z5, Z10, Z5
-	VMOVUPS     Z5, (AX)
-	ADDQ        $0x00000040, R8
-	ADDQ        $0x00000040, R9
-	ADDQ        $0x00000040, R11
-	SUBQ        $0x00000010, CX
-	JNZ         loop
+	MOVQ         R8, BX
+	MOVQ         BX, AX
+	VMOVUPS      (AX), Z0
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z1
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z2
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z3
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z4
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z5
+	VADDPS       Z2, Z1, Z6
+	VSUBPS       Z2, Z1, Z7
+	VADDPS       Z4, Z3, Z1
+	VSUBPS       Z4, Z3, Z2
+	VADDPS       Z6, Z0, Z0
+	VADDPS       Z1, Z0, Z0
+	VADDPS       Z2, Z2, Z2
+	VADDPS       Z5, Z7, Z5
+	VFMADD231PS  Z2, Z31, Z5
+	VADDPS       Z2, Z7, Z7
+	VFMADD231PS  Z1, Z31, Z6
+	ADDQ         DX, BX
+	MOVQ         BX, AX
+	VMOVUPS      (AX), Z8
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z9
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z10
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z11
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z12
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z13
+	VADDPS       Z10, Z9, Z14
+	VSUBPS       Z10, Z9, Z15
+	VADDPS       Z12, Z11, Z9
+	VSUBPS       Z12, Z11, Z10
+	VADDPS       Z14, Z8, Z8
+	VADDPS       Z9, Z8, Z8
+	VADDPS       Z10, Z10, Z10
+	VADDPS       Z13, Z15, Z13
+	VFMADD231PS  Z10, Z31, Z13
+	VADDPS       Z10, Z15, Z15
+	VFMADD231PS  Z9, Z31, Z14
+	ADDQ         DX, BX
+	MOVQ         BX, AX
+	VMOVUPS      (AX), Z16
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z17
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z18
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z19
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z20
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z21
+	VADDPS       Z18, Z17, Z22
+	VSUBPS       Z18, Z17, Z23
+	VADDPS       Z20, Z19, Z17
+	VSUBPS       Z20, Z19, Z18
+	VADDPS       Z22, Z16, Z16
+	VADDPS       Z17, Z16, Z16
+	VADDPS       Z18, Z18, Z18
+	VADDPS       Z21, Z23, Z21
+	VFMADD231PS  Z18, Z31, Z21
+	VADDPS       Z18, Z23, Z23
+	VFMADD231PS  Z17, Z31, Z22
+	ADDQ         DX, BX
+	MOVQ         BX, AX
+	VMOVUPS      (AX), Z24
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z25
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z26
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z27
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z28
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z29
+	VADDPS       Z26, Z25, Z30
+	VSUBPS       Z26, Z25, Z1
+	VADDPS       Z28, Z27, Z25
+	VSUBPS       Z28, Z27, Z26
+	VADDPS       Z30, Z24, Z24
+	VADDPS       Z25, Z24, Z24
+	VADDPS       Z26, Z26, Z26
+	VADDPS       Z29, Z1, Z29
+	VFMADD231PS  Z26, Z31, Z29
+	VADDPS       Z26, Z1, Z1
+	VFMADD231PS  Z25, Z31, Z30
+	ADDQ         DX, BX
+	MOVQ         BX, AX
+	VMOVUPS      (AX), Z2
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z3
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z4
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z9
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z10
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z11
+	VADDPS       Z4, Z3, Z12
+	VSUBPS       Z4, Z3, Z17
+	VADDPS       Z10, Z9, Z3
+	VSUBPS       Z10, Z9, Z4
+	VADDPS       Z12, Z2, Z2
+	VADDPS       Z3, Z2, Z2
+	VADDPS       Z4, Z4, Z4
+	VADDPS       Z11, Z17, Z11
+	VFMADD231PS  Z4, Z31, Z11
+	VADDPS       Z4, Z17, Z17
+	VFMADD231PS  Z3, Z31, Z12
+	ADDQ         DX, BX
+	MOVQ         BX, AX
+	VMOVUPS      (AX), Z18
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z19
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z20
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z25
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z26
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z27
+	VADDPS       Z20, Z19, Z28
+	VSUBPS       Z20, Z19, Z3
+	VADDPS       Z26, Z25, Z19
+	VSUBPS       Z26, Z25, Z20
+	VADDPS       Z28, Z18, Z18
+	VADDPS       Z19, Z18, Z18
+	VADDPS       Z20, Z20, Z20
+	VADDPS       Z27, Z3, Z27
+	VFMADD231PS  Z20, Z31, Z27
+	VADDPS       Z20, Z3, Z3
+	VFMADD231PS  Z19, Z31, Z28
+	VMOVUPS      (R11), Z4
+	VBROADCASTSS floor+56(FP), Z9
+	MOVQ         R9, BX
+	VADDPS       Z16, Z8, Z10
+	VSUBPS       Z16, Z8, Z19
+	VADDPS       Z2, Z24, Z8
+	VSUBPS       Z2, Z24, Z16
+	VADDPS       Z10, Z0, Z0
+	VADDPS       Z8, Z0, Z0
+	VADDPS       Z16, Z16, Z16
+	VADDPS       Z18, Z19, Z18
+	VFMADD231PS  Z16, Z31, Z18
+	VADDPS       Z16, Z19, Z19
+	VFMADD231PS  Z8, Z31, Z10
+	MOVQ         BX, AX
+	VADDPS       Z4, Z0, Z0
+	VMAXPS       Z0, Z9, Z0
+	VMOVUPS      Z0, (AX)
+	ADDQ         DI, AX
+	VADDPS       Z4, Z19, Z19
+	VMAXPS       Z19, Z9, Z19
+	VMOVUPS      Z19, (AX)
+	ADDQ         DI, AX
+	VADDPS       Z4, Z10, Z10
+	VMAXPS       Z10, Z9, Z10
+	VMOVUPS      Z10, (AX)
+	ADDQ         DI, AX
+	VADDPS       Z4, Z18, Z18
+	VMAXPS       Z18, Z9, Z18
+	VMOVUPS      Z18, (AX)
+	ADDQ         SI, BX
+	VADDPS       Z23, Z15, Z20
+	VSUBPS       Z23, Z15, Z25
+	VADDPS       Z17, Z1, Z15
+	VSUBPS       Z17, Z1, Z23
+	VADDPS       Z20, Z7, Z7
+	VADDPS       Z15, Z7, Z7
+	VADDPS       Z23, Z23, Z23
+	VADDPS       Z3, Z25, Z3
+	VFMADD231PS  Z23, Z31, Z3
+	VADDPS       Z23, Z25, Z25
+	VFMADD231PS  Z15, Z31, Z20
+	MOVQ         BX, AX
+	VADDPS       Z4, Z7, Z7
+	VMAXPS       Z7, Z9, Z7
+	VMOVUPS      Z7, (AX)
+	ADDQ         DI, AX
+	VADDPS       Z4, Z25, Z25
+	VMAXPS       Z25, Z9, Z25
+	VMOVUPS      Z25, (AX)
+	ADDQ         DI, AX
+	VADDPS       Z4, Z20, Z20
+	VMAXPS       Z20, Z9, Z20
+	VMOVUPS      Z20, (AX)
+	ADDQ         DI, AX
+	VADDPS       Z4, Z3, Z3
+	VMAXPS       Z3, Z9, Z3
+	VMOVUPS      Z3, (AX)
+	ADDQ         SI, BX
+	VADDPS       Z22, Z14, Z26
+	VSUBPS       Z22, Z14, Z8
+	VADDPS       Z12, Z30, Z14
+	VSUBPS       Z12, Z30, Z22
+	VADDPS       Z26, Z6, Z6
+	VADDPS       Z14, Z6, Z6
+	VADDPS       Z22, Z22, Z22
+	VADDPS       Z28, Z8, Z28
+	VFMADD231PS  Z22, Z31, Z28
+	VADDPS       Z22, Z8, Z8
+	VFMADD231PS  Z14, Z31, Z26
+	MOVQ         BX, AX
+	VADDPS       Z4, Z6, Z6
+	VMAXPS       Z6, Z9, Z6
+	VMOVUPS      Z6, (AX)
+	ADDQ         DI, AX
+	VADDPS       Z4, Z8, Z8
+	VMAXPS       Z8, Z9, Z8
+	VMOVUPS      Z8, (AX)
+	ADDQ         DI, AX
+	VADDPS       Z4, Z26, Z26
+	VMAXPS       Z26, Z9, Z26
+	VMOVUPS      Z26, (AX)
+	ADDQ         DI, AX
+	VADDPS       Z4, Z28, Z28
+	VMAXPS       Z28, Z9, Z28
+	VMOVUPS      Z28, (AX)
+	ADDQ         SI, BX
+	VADDPS       Z21, Z13, Z16
+	VSUBPS       Z21, Z13, Z24
+	VADDPS       Z11, Z29, Z13
+	VSUBPS       Z11, Z29, Z21
+	VADDPS       Z16, Z5, Z5
+	VADDPS       Z13, Z5, Z5
+	VADDPS       Z21, Z21, Z21
+	VADDPS       Z27, Z24, Z27
+	VFMADD231PS  Z21, Z31, Z27
+	VADDPS       Z21, Z24, Z24
+	VFMADD231PS  Z13, Z31, Z16
+	MOVQ         BX, AX
+	VADDPS       Z4, Z5, Z5
+	VMAXPS       Z5, Z9, Z5
+	VMOVUPS      Z5, (AX)
+	ADDQ         DI, AX
+	VADDPS       Z4, Z24, Z24
+	VMAXPS       Z24, Z9, Z24
+	VMOVUPS      Z24, (AX)
+	ADDQ         DI, AX
+	VADDPS       Z4, Z16, Z16
+	VMAXPS       Z16, Z9, Z16
+	VMOVUPS      Z16, (AX)
+	ADDQ         DI, AX
+	VADDPS       Z4, Z27, Z27
+	VMAXPS       Z27, Z9, Z27
+	VMOVUPS      Z27, (AX)
+	ADDQ         $0x00000040, R8
+	ADDQ         $0x00000040, R9
+	ADDQ         $0x00000040, R11
+	SUBQ         $0x00000010, CX
+	JNZ          loop
 	VZEROUPPER
 	RET
 
@@ -749,308 +705,256 @@ TEXT ·avx512WinogradPool(SB), NOSPLIT, $0-72
 	MOVQ         col+48(FP), DI
 	MOVL         $0x40800000, AX
 	VMOVD        AX, X0
-	VBROADCASTSS X0, Z8
-	VBROADCASTSS floor+56(FP), Z10
+	VBROADCASTSS X0, Z31
 	LEAQ         (DX)(DX*2), R12
 	ADDQ         R12, R12
 
 loop:
-	MOVQ        R8, BX
-	MOVQ        BX, AX
-	VMOVUPS     (AX), Z0
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z1
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z2
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z3
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z4
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z5
-	VADDPS      Z2, Z1, Z6
-	VSUBPS      Z2, Z1, Z7
-	VADDPS      Z4, Z3, Z1
-	VSUBPS      Z4, Z3, Z2
-	VADDPS      Z6, Z0, Z0
-	VADDPS      Z1, Z0, Z0
-	VADDPS      Z2, Z2, Z2
-	VADDPS      Z5, Z7, Z5
-	VFMADD231PS Z2, Z8, Z5
-	VADDPS      Z2, Z7, Z7
-	VFMADD231PS Z1, Z8, Z6
-	VMOVUPS     Z0, (R10)
-	VMOVUPS     Z7, 384(R10)
-	VMOVUPS     Z6, 768(R10)
-	VMOVUPS     Z5, 1152(R10)
-	ADDQ        DX, BX
-	MOVQ        BX, AX
-	VMOVUPS     (AX), Z0
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z1
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z2
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z3
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z4
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z5
-	VADDPS      Z2, Z1, Z6
-	VSUBPS      Z2, Z1, Z7
-	VADDPS      Z4, Z3, Z1
-	VSUBPS      Z4, Z3, Z2
-	VADDPS      Z6, Z0, Z0
-	VADDPS      Z1, Z0, Z0
-	VADDPS      Z2, Z2, Z2
-	VADDPS      Z5, Z7, Z5
-	VFMADD231PS Z2, Z8, Z5
-	VADDPS      Z2, Z7, Z7
-	VFMADD231PS Z1, Z8, Z6
-	VMOVUPS     Z0, 64(R10)
-	VMOVUPS     Z7, 448(R10)
-	VMOVUPS     Z6, 832(R10)
-	VMOVUPS     Z5, 1216(R10)
-	ADDQ        DX, BX
-	MOVQ        BX, AX
-	VMOVUPS     (AX), Z0
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z1
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z2
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z3
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z4
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z5
-	VADDPS      Z2, Z1, Z6
-	VSUBPS      Z2, Z1, Z7
-	VADDPS      Z4, Z3, Z1
-	VSUBPS      Z4, Z3, Z2
-	VADDPS      Z6, Z0, Z0
-	VADDPS      Z1, Z0, Z0
-	VADDPS      Z2, Z2, Z2
-	VADDPS      Z5, Z7, Z5
-	VFMADD231PS Z2, Z8, Z5
-	VADDPS      Z2, Z7, Z7
-	VFMADD231PS Z1, Z8, Z6
-	VMOVUPS     Z0, 128(R10)
-	VMOVUPS     Z7, 512(R10)
-	VMOVUPS     Z6, 896(R10)
-	VMOVUPS     Z5, 1280(R10)
-	ADDQ        DX, BX
-	MOVQ        BX, AX
-	VMOVUPS     (AX), Z0
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z1
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z2
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z3
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z4
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z5
-	VADDPS      Z2, Z1, Z6
-	VSUBPS      Z2, Z1, Z7
-	VADDPS      Z4, Z3, Z1
-	VSUBPS      Z4, Z3, Z2
-	VADDPS      Z6, Z0, Z0
-	VADDPS      Z1, Z0, Z0
-	VADDPS      Z2, Z2, Z2
-	VADDPS      Z5, Z7, Z5
-	VFMADD231PS Z2, Z8, Z5
-	VADDPS      Z2, Z7, Z7
-	VFMADD231PS Z1, Z8, Z6
-	VMOVUPS     Z0, 192(R10)
-	VMOVUPS     Z7, 576(R10)
-	VMOVUPS     Z6, 960(R10)
-	VMOVUPS     Z5, 1344(R10)
-	ADDQ        DX, BX
-	MOVQ        BX, AX
-	VMOVUPS     (AX), Z0
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z1
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z2
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z3
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z4
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z5
-	VADDPS      Z2, Z1, Z6
-	VSUBPS      Z2, Z1, Z7
-	VADDPS      Z4, Z3, Z1
-	VSUBPS      Z4, Z3, Z2
-	VADDPS      Z6, Z0, Z0
-	VADDPS      Z1, Z0, Z0
-	VADDPS      Z2, Z2, Z2
-	VADDPS      Z5, Z7, Z5
-	VFMADD231PS Z2, Z8, Z5
-	VADDPS      Z2, Z7, Z7
-	VFMADD231PS Z1, Z8, Z6
-	VMOVUPS     Z0, 256(R10)
-	VMOVUPS     Z7, 640(R10)
-	VMOVUPS     Z6, 1024(R10)
-	VMOVUPS     Z5, 1408(R10)
-	ADDQ        DX, BX
-	MOVQ        BX, AX
-	VMOVUPS     (AX), Z0
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z1
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z2
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z3
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z4
-	ADDQ        R12, AX
-	VMOVUPS     (AX), Z5
-	VADDPS      Z2, Z1, Z6
-	VSUBPS      Z2, Z1, Z7
-	VADDPS      Z4, Z3, Z1
-	VSUBPS      Z4, Z3, Z2
-	VADDPS      Z6, Z0, Z0
-	VADDPS      Z1, Z0, Z0
-	VADDPS      Z2, Z2, Z2
-	VADDPS      Z5, Z7, Z5
-	VFMADD231PS Z2, Z8, Z5
-	VADDPS      Z2, Z7, Z7
-	VFMADD231PS Z1, Z8, Z6
-	VMOVUPS     Z0, 320(R10)
-	VMOVUPS     Z7, 704(R10)
-	VMOVUPS     Z6, 1088(R10)
-	VMOVUPS     Z5, 1472(R10)
-	VMOVUPS     (R11), Z9
-	MOVQ        R9, BX
-	VMOVUPS     (R10), Z0
-	VMOVUPS     64(R10), Z1
-	VMOVUPS     128(R10), Z2
-	VMOVUPS     192(R10), Z3
-	VMOVUPS     256(R10), Z4
-	VMOVUPS     320(R10), Z5
-	VADDPS      Z2, Z1, Z6
-	VSUBPS      Z2, Z1, Z7
-	VADDPS      Z4, Z3, Z1
-	VSUBPS      Z4, Z3, Z2
-	VADDPS      Z6, Z0, Z0
-	VADDPS      Z1, Z0, Z0
-	VADDPS      Z2, Z2, Z2
-	VADDPS      Z5, Z7, Z5
-	VFMADD231PS Z2, Z8, Z5
-	VADDPS      Z2, Z7, Z7
-	VFMADD231PS Z1, Z8, Z6
-	VMAXPS      Z0, Z7, Z13
-	VMAXPS      Z7, Z0, Z0
-	VPORD       Z13, Z0, Z0
-	VMAXPS      Z6, Z5, Z13
-	VMAXPS      Z5, Z6, Z6
-	VPORD       Z13, Z6, Z6
-	VMOVAPS     Z0, Z11
-	VMOVAPS     Z6, Z12
-	VMOVUPS     384(R10), Z0
-	VMOVUPS     448(R10), Z1
-	VMOVUPS     512(R10), Z2
-	VMOVUPS     576(R10), Z3
-	VMOVUPS     640(R10), Z4
-	VMOVUPS     704(R10), Z5
-	VADDPS      Z2, Z1, Z6
-	VSUBPS      Z2, Z1, Z7
-	VADDPS      Z4, Z3, Z1
-	VSUBPS      Z4, Z3, Z2
-	VADDPS      Z6, Z0, Z0
-	VADDPS      Z1, Z0, Z0
-	VADDPS      Z2, Z2, Z2
-	VADDPS      Z5, Z7, Z5
-	VFMADD231PS Z2, Z8, Z5
-	VADDPS      Z2, Z7, Z7
-	VFMADD231PS Z1, Z8, Z6
-	VMAXPS      Z0, Z7, Z13
-	VMAXPS      Z7, Z0, Z0
-	VPORD       Z13, Z0, Z0
-	VMAXPS      Z6, Z5, Z13
-	VMAXPS      Z5, Z6, Z6
-	VPORD       Z13, Z6, Z6
-	VMAXPS      Z11, Z0, Z13
-	VMAXPS      Z0, Z11, Z0
-	VPORD       Z13, Z0, Z0
-	VMAXPS      Z12, Z6, Z13
-	VMAXPS      Z6, Z12, Z6
-	VPORD       Z13, Z6, Z6
-	VADDPS      Z9, Z0, Z0
-	VMAXPS      Z0, Z10, Z0
-	VMOVUPS     Z0, (BX)
-	VADDPS      Z9, Z6, Z6
-	VMAXPS      Z6, Z10, Z6
-	VMOVUPS     Z6, (BX)(DI*1)
-	ADDQ        SI, BX
-	VMOVUPS     768(R10), Z0
-	VMOVUPS     832(R10), Z1
-	VMOVUPS     896(R10), Z2
-	VMOVUPS     960(R10), Z3
-	VMOVUPS     1024(R10), Z4
-	VMOVUPS     1088(R10), Z5
-	VADDPS      Z2, Z1, Z6
-	VSUBPS      Z2, Z1, Z7
-	VADDPS      Z4, Z3, Z1
-	VSUBPS      Z4, Z3, Z2
-	VADDPS      Z6, Z0, Z0
-	VADDPS      Z1, Z0, Z0
-	VADDPS      Z2, Z2, Z2
-	VADDPS      Z5, Z7, Z5
-	VFMADD231PS Z2, Z8, Z5
-	VADDPS      Z2, Z7, Z7
-	VFMADD231PS Z1, Z8, Z6
-	VMAXPS      Z0, Z7, Z13
-	VMAXPS      Z7, Z0, Z0
-	VPORD       Z13, Z0, Z0
-	VMAXPS      Z6, Z5, Z13
-	VMAXPS      Z5, Z6, Z6
-	VPORD       Z13, Z6, Z6
-	VMOVAPS     Z0, Z11
-	VMOVAPS     Z6, Z12
-	VMOVUPS     1152(R10), Z0
-	VMOVUPS     1216(R10), Z1
-	VMOVUPS     1280(R10), Z2
-	VMOVUPS     1344(R10), Z3
-	VMOVUPS     1408(R10), Z4
-	VMOVUPS     1472(R10), Z5
-	VADDPS      Z2, Z1, Z6
-	VSUBPS      Z2, Z1, Z7
-	VADDPS      Z4, Z3, Z1
-	VSUBPS      Z4, Z3, Z2
-	VADDPS      Z6, Z0, Z0
-	VADDPS      Z1, Z0, Z0
-	VADDPS      Z2, Z2, Z2
-	VADDPS      Z5, Z7, Z5
-	VFMADD231PS Z2, Z8, Z5
-	VADDPS      Z2, Z7, Z7
-	VFMADD231PS Z1, Z8, Z6
-	VMAXPS      Z0, Z7, Z13
-	VMAXPS      Z7, Z0, Z0
-	VPORD       Z13, Z0, Z0
-	VMAXPS      Z6, Z5, Z13
-	VMAXPS      Z5, Z6, Z6
-	VPORD       Z13, Z6, Z6
-	VMAXPS      Z11, Z0, Z13
-	VMAXPS      Z0, Z11, Z0
-	VPORD       Z13, Z0, Z0
-	VMAXPS      Z12, Z6, Z13
-	VMAXPS      Z6, Z12, Z6
-	VPORD       Z13, Z6, Z6
-	VADDPS      Z9, Z0, Z0
-	VMAXPS      Z0, Z10, Z0
-	VMOVUPS     Z0, (BX)
-	VADDPS      Z9, Z6, Z6
-	VMAXPS      Z6, Z10, Z6
-	VMOVUPS     Z6, (BX)(DI*1)
-	ADDQ        $0x00000040, R8
-	ADDQ        $0x00000040, R9
-	ADDQ        $0x00000040, R11
-	SUBQ        $0x00000010, CX
-	JNZ         loop
+	MOVQ         R8, BX
+	MOVQ         BX, AX
+	VMOVUPS      (AX), Z0
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z1
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z2
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z3
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z4
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z5
+	VADDPS       Z2, Z1, Z6
+	VSUBPS       Z2, Z1, Z7
+	VADDPS       Z4, Z3, Z1
+	VSUBPS       Z4, Z3, Z2
+	VADDPS       Z6, Z0, Z0
+	VADDPS       Z1, Z0, Z0
+	VADDPS       Z2, Z2, Z2
+	VADDPS       Z5, Z7, Z5
+	VFMADD231PS  Z2, Z31, Z5
+	VADDPS       Z2, Z7, Z7
+	VFMADD231PS  Z1, Z31, Z6
+	ADDQ         DX, BX
+	MOVQ         BX, AX
+	VMOVUPS      (AX), Z8
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z9
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z10
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z11
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z12
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z13
+	VADDPS       Z10, Z9, Z14
+	VSUBPS       Z10, Z9, Z15
+	VADDPS       Z12, Z11, Z9
+	VSUBPS       Z12, Z11, Z10
+	VADDPS       Z14, Z8, Z8
+	VADDPS       Z9, Z8, Z8
+	VADDPS       Z10, Z10, Z10
+	VADDPS       Z13, Z15, Z13
+	VFMADD231PS  Z10, Z31, Z13
+	VADDPS       Z10, Z15, Z15
+	VFMADD231PS  Z9, Z31, Z14
+	ADDQ         DX, BX
+	MOVQ         BX, AX
+	VMOVUPS      (AX), Z16
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z17
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z18
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z19
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z20
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z21
+	VADDPS       Z18, Z17, Z22
+	VSUBPS       Z18, Z17, Z23
+	VADDPS       Z20, Z19, Z17
+	VSUBPS       Z20, Z19, Z18
+	VADDPS       Z22, Z16, Z16
+	VADDPS       Z17, Z16, Z16
+	VADDPS       Z18, Z18, Z18
+	VADDPS       Z21, Z23, Z21
+	VFMADD231PS  Z18, Z31, Z21
+	VADDPS       Z18, Z23, Z23
+	VFMADD231PS  Z17, Z31, Z22
+	ADDQ         DX, BX
+	MOVQ         BX, AX
+	VMOVUPS      (AX), Z24
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z25
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z26
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z27
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z28
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z29
+	VADDPS       Z26, Z25, Z30
+	VSUBPS       Z26, Z25, Z1
+	VADDPS       Z28, Z27, Z25
+	VSUBPS       Z28, Z27, Z26
+	VADDPS       Z30, Z24, Z24
+	VADDPS       Z25, Z24, Z24
+	VADDPS       Z26, Z26, Z26
+	VADDPS       Z29, Z1, Z29
+	VFMADD231PS  Z26, Z31, Z29
+	VADDPS       Z26, Z1, Z1
+	VFMADD231PS  Z25, Z31, Z30
+	ADDQ         DX, BX
+	MOVQ         BX, AX
+	VMOVUPS      (AX), Z2
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z3
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z4
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z9
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z10
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z11
+	VADDPS       Z4, Z3, Z12
+	VSUBPS       Z4, Z3, Z17
+	VADDPS       Z10, Z9, Z3
+	VSUBPS       Z10, Z9, Z4
+	VADDPS       Z12, Z2, Z2
+	VADDPS       Z3, Z2, Z2
+	VADDPS       Z4, Z4, Z4
+	VADDPS       Z11, Z17, Z11
+	VFMADD231PS  Z4, Z31, Z11
+	VADDPS       Z4, Z17, Z17
+	VFMADD231PS  Z3, Z31, Z12
+	ADDQ         DX, BX
+	MOVQ         BX, AX
+	VMOVUPS      (AX), Z18
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z19
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z20
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z25
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z26
+	ADDQ         R12, AX
+	VMOVUPS      (AX), Z27
+	VADDPS       Z20, Z19, Z28
+	VSUBPS       Z20, Z19, Z3
+	VADDPS       Z26, Z25, Z19
+	VSUBPS       Z26, Z25, Z20
+	VADDPS       Z28, Z18, Z18
+	VADDPS       Z19, Z18, Z18
+	VADDPS       Z20, Z20, Z20
+	VADDPS       Z27, Z3, Z27
+	VFMADD231PS  Z20, Z31, Z27
+	VADDPS       Z20, Z3, Z3
+	VFMADD231PS  Z19, Z31, Z28
+	VMOVUPS      (R11), Z4
+	VBROADCASTSS floor+56(FP), Z9
+	MOVQ         R9, BX
+	VADDPS       Z16, Z8, Z10
+	VSUBPS       Z16, Z8, Z19
+	VADDPS       Z2, Z24, Z8
+	VSUBPS       Z2, Z24, Z16
+	VADDPS       Z10, Z0, Z0
+	VADDPS       Z8, Z0, Z0
+	VADDPS       Z16, Z16, Z16
+	VADDPS       Z18, Z19, Z18
+	VFMADD231PS  Z16, Z31, Z18
+	VADDPS       Z16, Z19, Z19
+	VFMADD231PS  Z8, Z31, Z10
+	VMAXPS       Z0, Z19, Z20
+	VMAXPS       Z19, Z0, Z0
+	VPORD        Z20, Z0, Z0
+	VMAXPS       Z10, Z18, Z20
+	VMAXPS       Z18, Z10, Z10
+	VPORD        Z20, Z10, Z10
+	VADDPS       Z23, Z15, Z25
+	VSUBPS       Z23, Z15, Z26
+	VADDPS       Z17, Z1, Z15
+	VSUBPS       Z17, Z1, Z23
+	VADDPS       Z25, Z7, Z7
+	VADDPS       Z15, Z7, Z7
+	VADDPS       Z23, Z23, Z23
+	VADDPS       Z3, Z26, Z3
+	VFMADD231PS  Z23, Z31, Z3
+	VADDPS       Z23, Z26, Z26
+	VFMADD231PS  Z15, Z31, Z25
+	VMAXPS       Z7, Z26, Z8
+	VMAXPS       Z26, Z7, Z7
+	VPORD        Z8, Z7, Z7
+	VMAXPS       Z25, Z3, Z8
+	VMAXPS       Z3, Z25, Z25
+	VPORD        Z8, Z25, Z25
+	VMAXPS       Z0, Z7, Z16
+	VMAXPS       Z7, Z0, Z7
+	VPORD        Z16, Z7, Z7
+	VADDPS       Z4, Z7, Z7
+	VMAXPS       Z7, Z9, Z7
+	VMOVUPS      Z7, (BX)
+	VMAXPS       Z10, Z25, Z16
+	VMAXPS       Z25, Z10, Z25
+	VPORD        Z16, Z25, Z25
+	VADDPS       Z4, Z25, Z25
+	VMAXPS       Z25, Z9, Z25
+	VMOVUPS      Z25, (BX)(DI*1)
+	ADDQ         SI, BX
+	VADDPS       Z22, Z14, Z24
+	VSUBPS       Z22, Z14, Z2
+	VADDPS       Z12, Z30, Z14
+	VSUBPS       Z12, Z30, Z22
+	VADDPS       Z24, Z6, Z6
+	VADDPS       Z14, Z6, Z6
+	VADDPS       Z22, Z22, Z22
+	VADDPS       Z28, Z2, Z28
+	VFMADD231PS  Z22, Z31, Z28
+	VADDPS       Z22, Z2, Z2
+	VFMADD231PS  Z14, Z31, Z24
+	VMAXPS       Z6, Z2, Z20
+	VMAXPS       Z2, Z6, Z6
+	VPORD        Z20, Z6, Z6
+	VMAXPS       Z24, Z28, Z20
+	VMAXPS       Z28, Z24, Z24
+	VPORD        Z20, Z24, Z24
+	VADDPS       Z21, Z13, Z19
+	VSUBPS       Z21, Z13, Z18
+	VADDPS       Z11, Z29, Z13
+	VSUBPS       Z11, Z29, Z21
+	VADDPS       Z19, Z5, Z5
+	VADDPS       Z13, Z5, Z5
+	VADDPS       Z21, Z21, Z21
+	VADDPS       Z27, Z18, Z27
+	VFMADD231PS  Z21, Z31, Z27
+	VADDPS       Z21, Z18, Z18
+	VFMADD231PS  Z13, Z31, Z19
+	VMAXPS       Z5, Z18, Z15
+	VMAXPS       Z18, Z5, Z5
+	VPORD        Z15, Z5, Z5
+	VMAXPS       Z19, Z27, Z15
+	VMAXPS       Z27, Z19, Z19
+	VPORD        Z15, Z19, Z19
+	VMAXPS       Z6, Z5, Z23
+	VMAXPS       Z5, Z6, Z5
+	VPORD        Z23, Z5, Z5
+	VADDPS       Z4, Z5, Z5
+	VMAXPS       Z5, Z9, Z5
+	VMOVUPS      Z5, (BX)
+	VMAXPS       Z24, Z19, Z23
+	VMAXPS       Z19, Z24, Z19
+	VPORD        Z23, Z19, Z19
+	VADDPS       Z4, Z19, Z19
+	VMAXPS       Z19, Z9, Z19
+	VMOVUPS      Z19, (BX)(DI*1)
+	ADDQ         $0x00000040, R8
+	ADDQ         $0x00000040, R9
+	ADDQ         $0x00000040, R11
+	SUBQ         $0x00000010, CX
+	JNZ          loop
 	VZEROUPPER
 	RET
 
