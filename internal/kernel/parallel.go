@@ -307,3 +307,29 @@ func putBuf[T Float](p *bufPool, b *[]T) {
 	}
 	p.f32.Put(b)
 }
+
+// gridPool keeps the descriptions of products under way.
+var gridPool struct{ f32, f64 sync.Pool }
+
+func getGrid[T Float]() *grid[T] {
+	var z T
+	pool := &gridPool.f32
+	if unsafe.Sizeof(z) == 8 {
+		pool = &gridPool.f64
+	}
+	g, _ := pool.Get().(*grid[T])
+	if g == nil {
+		g = new(grid[T])
+	}
+	return g
+}
+
+func putGrid[T Float](g *grid[T]) {
+	*g = grid[T]{} // let go of the slices
+	var z T
+	if unsafe.Sizeof(z) == 8 {
+		gridPool.f64.Put(g)
+		return
+	}
+	gridPool.f32.Put(g)
+}
