@@ -73,6 +73,10 @@ func vectorGuards(p *path) []guardCase {
 			call: func(p *path, b [][]float32) { on(p, func() { call(b) }) }})
 	}
 	for n := range 4*p.lanes + 2 {
+		add("Exp", "Exp", func(b [][]float32) { Exp(b[0], b[1]) }, n, n)
+		add("Log", "Log", func(b [][]float32) { Log(b[0], b[1]) }, n, n)
+		add("Tanh", "Tanh", func(b [][]float32) { Tanh(b[0], b[1]) }, n, n)
+		add("Sigmoid", "Sigmoid", func(b [][]float32) { Sigmoid(b[0], b[1]) }, n, n)
 		add("ReLU", "ReLU", func(b [][]float32) { ReLU(b[0], b[1]) }, n, n)
 		add("ReLU in place", "ReLU", func(b [][]float32) { ReLU(b[0], b[0]) }, n)
 		add("ReLUBackward", "ReLUBackward", func(b [][]float32) { ReLUBackward(b[0], b[1], b[2]) }, n, n, n)

@@ -48,11 +48,15 @@ const (
 	// time: A's block of 196 rows stays in L2 while the panels pass by.
 	taskRows = 196
 	taskCols = 256
+	// packedCols is the least of columns for which a task lays out its rows of A:
+	// it pays for itself only over many (16 cycles of multiply-adds for each
+	// element of A, which takes one or two to move).
+	packedCols = 512
 	// manyTasks is how many tasks to cut, where the shape allows, so that a
-	// handful of CPUs ends together; each is worth starting a goroutine for if
-	// it has minTask multiplications (4 µs).
+	// handful of CPUs ends together; each is worth handing out if it has minTask
+	// multiplications (2 µs with AVX-512).
 	manyTasks = 16
-	minTask   = 1 << 19
+	minTask   = 1 << 18
 )
 
 // kBlocks are the blocks of k. A transposed view is packed, which flattens it.
@@ -83,31 +87,70 @@ func (p *product[T]) runSource(b source[T]) {
 	}
 }
 
+// A grid is a product cut into tasks, each a rectangle of C. It is kept from
+// product to product, so that one takes no memory.
+type grid[T Float] struct {
+	product[T]
+	b        panels[T]
+	col0     int // where panel 0 is in C
+	perGroup int // tiles in a group of rows
+	tiles    int
+	nt, nc   int // cut into nt runs of tiles and nc runs of panels
+}
+
 // runPacked multiplies with the packed columns of B that start at col0 of C.
 func (p *product[T]) runPacked(b *panels[T], col0 int) {
 	if p.groups*p.rows == 0 || p.n == 0 {
 		return
 	}
+	g := getGrid[T]()
+	defer putGrid(g)
+	g.product, g.b, g.col0 = *p, *b, col0
 	if p.segs*p.segLen == 0 { // A may be an empty slice: stay at its start
-		p.lda, p.group, p.seg = 0, offsets{}, offsets{}
+		g.lda, g.group, g.seg = 0, offsets{}, offsets{}
 	}
-	perGroup := (p.rows + p.path.mr - 1) / p.path.mr
-	tiles := p.groups * perGroup
-	tileStep := max(1, taskRows*perGroup/p.rows)
-	panelStep := max(1, taskCols/p.path.nr())
-	np := b.count()
-	want := min(manyTasks, p.groups*p.rows*b.n*p.segs*p.segLen/minTask)
-	for tileStep > 1 && ceilDiv(tiles, tileStep)*ceilDiv(np, panelStep) < want {
-		tileStep = (tileStep + 1) / 2
+	g.cut()
+	parallel(g.nt*g.nc, g)
+}
+
+// cut chooses tiles and tasks. A number of tiles that 2 or 4 divide, and so of
+// runs, gives as many CPUs the same share; tiles a row lower are no slower.
+func (g *grid[T]) cut() {
+	g.perGroup = ceilDiv(g.rows, g.path.mr)
+	for _, even := range []int{2, 4} {
+		if g.groups%even != 0 && g.perGroup > 4*even {
+			g.perGroup = ceilTo(g.perGroup, even)
+		}
 	}
-	nt, nc := ceilDiv(tiles, tileStep), ceilDiv(np, panelStep)
-	Parallel(nt*nc, func(i int) {
-		t := task{col0: col0, perGroup: perGroup}
-		t.tile0 = i / nc * tileStep
-		t.tile1 = min(tiles, t.tile0+tileStep)
-		t.panel0 = i % nc * panelStep
-		t.panel1 = min(np, t.panel0+panelStep)
-		p.run(b, t)
+	g.tiles = g.groups * g.perGroup
+	np := g.b.count()
+	step := max(1, taskCols/g.path.nr())
+	if g.packsA(np) {
+		step = max(np, 1)
+	}
+	runs := func(of, step int) int {
+		n := ceilDiv(of, step)
+		return min(of, n+n%2)
+	}
+	g.nt, g.nc = ceilDiv(g.tiles, max(1, taskRows*g.perGroup/g.rows)), ceilDiv(np, step)
+	want := min(manyTasks, g.groups*g.rows*g.b.n*g.segs*g.segLen/minTask)
+	for g.nt*g.nc < want && g.nt < g.tiles {
+		if g.packsA(np) && g.tiles < 8*g.nt && 2*packedCols <= step*g.path.nr() {
+			step = ceilDiv(step, 2)
+			g.nc = ceilDiv(np, step)
+			continue
+		}
+		g.nt = runs(g.tiles, ceilDiv(g.tiles, 2*g.nt))
+	}
+}
+
+// do does task i.
+func (g *grid[T]) do(i int) {
+	t, j, np := i/g.nc, i%g.nc, g.b.count()
+	g.run(&g.b, task{
+		col0: g.col0, perGroup: g.perGroup,
+		tile0: t * g.tiles / g.nt, tile1: (t + 1) * g.tiles / g.nt,
+		panel0: j * np / g.nc, panel1: (j + 1) * np / g.nc,
 	})
 }
 
@@ -130,7 +173,7 @@ func (t *task) tileRows(i, rows int) (group, r0, r1 int) {
 
 func (p *product[T]) run(b *panels[T], t task) {
 	var packed []T
-	packA := p.trans || p.badStride(t.panel1-t.panel0)
+	packA := p.packsA(t.panel1 - t.panel0)
 	if packA {
 		rows := (t.tile1 - t.tile0) * p.path.mr
 		buf := getBuf[T](&aPool, rows*(slackK+rowPad))
@@ -223,12 +266,12 @@ func start[T Float](s []T) *float32 { return (*float32)(unsafe.Pointer(unsafe.Sl
 // rowPad keeps the rows of a packed A from lying a power of two apart.
 const rowPad = 16
 
-// badStride reports whether the rows of A fall on the same cache sets, as rows
-// 4 KiB apart do (1024 float32: 85 instead of 113 GFLOP/s), and enough panels
-// read them to pay for a copy.
-func (p *product[T]) badStride(panels int) bool {
+// packsA reports whether a task lays out its rows of A first: a transposed view,
+// or rows that fall on the same cache sets, as those 4 KiB apart do (1024
+// float32: 85 instead of 113 GFLOP/s), if enough panels read them to pay for it.
+func (p *product[T]) packsA(panels int) bool {
 	var z T
-	return p.path.set != nil && p.rows > 1 && p.lda*int(unsafe.Sizeof(z))%4096 == 0 && panels >= 4
+	return p.trans || p.path.set != nil && p.rows > 1 && p.lda*int(unsafe.Sizeof(z))%4096 == 0 && panels >= 4
 }
 
 // packA copies the task's part of A for block bl: transposed views to

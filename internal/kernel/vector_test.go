@@ -3,7 +3,6 @@ package kernel
 import (
 	"math"
 	"slices"
-	"sync/atomic"
 	"testing"
 )
 
@@ -157,31 +156,5 @@ func TestAdamSameBits(t *testing.T) {
 			}
 		}
 		Force("")
-	}
-}
-
-func TestParallel(t *testing.T) {
-	for _, procs := range []int{1, 2, 4} {
-		atProcs(t, procs, func() {
-			for _, n := range []int{0, 1, 3, 100} {
-				seen := make([]atomic.Int32, n)
-				Parallel(n, func(i int) { seen[i].Add(1) })
-				for i := range seen {
-					if got := seen[i].Load(); got != 1 {
-						t.Errorf("GOMAXPROCS %d: f(%d) of %d called %d times", procs, i, n, got)
-					}
-				}
-			}
-			defer func() {
-				if r := recover(); r != "seven" {
-					t.Errorf("GOMAXPROCS %d: recovered %v, want the panic of f", procs, r)
-				}
-			}()
-			Parallel(9, func(i int) {
-				if i == 7 {
-					panic("seven")
-				}
-			})
-		})
 	}
 }
