@@ -295,7 +295,7 @@ func TestDamagedPinStopsGC(t *testing.T) {
 
 func TestLineageDamage(t *testing.T) {
 	s := open(t, t.TempDir(), Options{})
-	if err := s.SetLineage("x", Digest{1}); err != nil {
+	if err := s.SetLineage("x", ActionKey{1}); err != nil {
 		t.Fatal(err)
 	}
 	path := s.lineagePath("x")
@@ -305,8 +305,8 @@ func TestLineageDamage(t *testing.T) {
 	}
 	for bit := range 8 * (len(data) - 1) {
 		overwrite(t, path, func([]byte) []byte { return flip(bit)(append([]byte(nil), data...)) })
-		if d, ok := s.Lineage("x"); ok {
-			t.Fatalf("bit %d flipped: Lineage = %s", bit, d)
+		if k, err := s.Lineage("x"); !errors.As(err, new(*DamagedError)) {
+			t.Fatalf("bit %d flipped: Lineage = %s, %v; want that it is damaged", bit, k, err)
 		}
 	}
 	if p := problems(t, s, VerifyOptions{Repair: true}); len(p) != 1 || p[0].What != "lineage" || !p[0].Repaired {

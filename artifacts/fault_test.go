@@ -66,7 +66,7 @@ func step(ctx context.Context, s *Store, name string) (err error) {
 	if err := s.DropPartial(k); err != nil {
 		return err
 	}
-	if err := s.SetLineage(name, a.Digest); err != nil {
+	if err := s.SetLineage(name, k); err != nil {
 		return err
 	}
 	if name != "work 1" {

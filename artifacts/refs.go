@@ -52,33 +52,54 @@ func parseRef(line string) (ref, error) {
 	return r, nil
 }
 
-// Lineage returns the digest last set under name. It tells where unchanged
-// items may be taken over from and nothing depends on it: where the record is
-// missing or damaged there is none.
-func (s *Store) Lineage(name string) (Digest, bool) {
-	data, err := os.ReadFile(s.lineagePath(name))
+// Lineage returns the key of the action last done under name. It tells where
+// unchanged items may be taken over from, and no result depends on it. Without
+// a record the error is ErrNotFound, with a damaged one a *DamagedError.
+func (s *Store) Lineage(name string) (ActionKey, error) {
+	path := s.lineagePath(name)
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return ActionKey{}, fmt.Errorf("lineage %.80q: %w", name, ErrNotFound)
+	}
 	if err != nil {
-		return Digest{}, false
+		return ActionKey{}, fmt.Errorf("lineage %.80q: %w", name, err)
 	}
 	r, err := parseRef(strings.TrimSuffix(string(data), "\n"))
-	return r.digest, err == nil && r.name == name
+	if err == nil && r.name != name {
+		err = errors.New("damaged: its name is another's")
+	}
+	if err != nil {
+		return ActionKey{}, &DamagedError{What: "lineage", Name: fmt.Sprintf("%.80q", name), Path: path, Reason: err.Error(), Err: err}
+	}
+	return ActionKey(r.digest), nil
 }
 
-// SetLineage makes name stand for d, in place of what it stood for.
-func (s *Store) SetLineage(name string, d Digest) error {
-	if old, ok := s.Lineage(name); ok && old == d {
+// SetLineage makes name stand for k, in place of what it stood for.
+func (s *Store) SetLineage(name string, k ActionKey) error {
+	if old, err := s.Lineage(name); err == nil && old == k {
 		return nil
 	}
 	path := s.lineagePath(name)
 	if err := s.mkdir(filepath.Dir(path)); err != nil {
 		return fmt.Errorf("set lineage %.80q: %w", name, s.explain(err))
 	}
-	tmp, err := s.writeTemp([]byte(ref{name, d}.line()))
+	tmp, err := s.writeTemp([]byte(ref{name, Digest(k)}.line()))
 	if err == nil {
 		err = s.fs.Rename(tmp, path)
 	}
 	if err != nil {
 		return fmt.Errorf("set lineage %.80q: %w", name, s.explain(err))
+	}
+	return nil
+}
+
+// DropLineage forgets what name stands for.
+func (s *Store) DropLineage(name string) error {
+	if _, err := s.Lineage(name); errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err := s.fs.Remove(s.lineagePath(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("drop lineage %.80q: %w", name, s.explain(err))
 	}
 	return nil
 }

@@ -107,6 +107,9 @@ func (t *itemRun) run(ctx context.Context) (*artifacts.Artifact, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := t.dropEmpty(shards); err != nil {
+		return nil, err
+	}
 	m := artifacts.Manifest{Type: a.kind.Output}
 	var rejects []Reject
 	for i, s := range arts {
@@ -136,6 +139,23 @@ func (t *itemRun) run(ctx context.Context) (*artifacts.Artifact, error) {
 		return nil, err
 	}
 	return t.r.commit(a, a.Key, a.Description, m)
+}
+
+// dropEmpty forgets the shards that once had items and now have none.
+func (t *itemRun) dropEmpty(shards []shard) error {
+	full := make(map[int]bool, len(shards))
+	for _, s := range shards {
+		full[s.index] = true
+	}
+	for i := range t.n.shards() {
+		if full[i] {
+			continue
+		}
+		if err := t.r.e.store.DropLineage(shardOrigin(t.n.Action, i)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // runShards makes all shards, several at a time, and returns their artifacts.
@@ -314,11 +334,11 @@ func readItems(shardArtifact *artifacts.Artifact) (map[string]itemState, error) 
 
 // lastItems returns the states of the items of the shard's last result.
 func (e *Engine) lastItems(origin string) (map[string]itemState, *artifacts.Artifact) {
-	d, ok := e.store.Lineage(origin)
-	if !ok {
+	key, err := e.store.Lineage(origin)
+	if err != nil {
 		return nil, nil
 	}
-	art, err := e.store.Artifact(d)
+	art, err := e.store.Result(key)
 	if err != nil {
 		return nil, nil // gone or damaged: nothing to take over, all is made anew
 	}
@@ -339,12 +359,38 @@ func (e *Engine) planItems(ctx context.Context, p *Plan, a *Action) ([]item, err
 
 // isLast reports whether s is what its last result was made of.
 func (e *Engine) isLast(s shard) bool {
-	d, ok := e.store.Lineage(s.origin)
-	if !ok || len(s.items) == 0 {
+	key, err := e.store.Lineage(s.origin)
+	if err != nil || key != s.key {
 		return false
 	}
-	art, err := e.store.Result(s.key)
-	return err == nil && art.Digest == d
+	_, err = e.store.Result(key)
+	return err == nil
+}
+
+// brokenShard says what is wrong with a shard that a, whose result is whole,
+// was last made of, or "". Nothing of the result is lost with it, but the
+// damage would stay, and an edit would cost a shard where it should an item.
+func (e *Engine) brokenShard(a *Action) string {
+	if a.kind.Items() == nil || a.frozen {
+		return ""
+	}
+	for i := range a.shards() {
+		key, err := e.store.Lineage(shardOrigin(a, i))
+		if errors.Is(err, artifacts.ErrNotFound) {
+			continue // never made, or collected
+		}
+		var art *artifacts.Artifact
+		if err == nil {
+			art, err = e.store.Result(key)
+		}
+		if err == nil {
+			err = e.store.Complete(art)
+		}
+		if err != nil {
+			return fmt.Sprintf("its shard %d/%d is missing or damaged: %v", i, a.shards(), err)
+		}
+	}
+	return ""
 }
 
 // compareItems counts how shards differ from the last results of a's.

@@ -21,7 +21,7 @@ import (
 // at it and wait is false, the error wraps artifacts.ErrBusy.
 func (t *itemRun) runShard(ctx context.Context, s *shard, wait bool) (art *artifacts.Artifact, err error) {
 	if art := t.findShard(s); art != nil {
-		return art, t.setOrigin(s, art)
+		return art, t.setOrigin(s)
 	}
 	// The first lock guards the log of finished items, which outlives changes
 	// of the list; the second the shard, which a stage of another name may be
@@ -36,7 +36,7 @@ func (t *itemRun) runShard(ctx context.Context, s *shard, wait bool) (art *artif
 	}
 	partial := artifacts.KeyOf(s.origin)
 	if art := t.findShard(s); art != nil {
-		return art, errors.Join(t.setOrigin(s, art), t.r.e.store.DropPartial(partial))
+		return art, errors.Join(t.setOrigin(s), t.r.e.store.DropPartial(partial))
 	}
 	if t.n.Forced {
 		if err := t.r.e.store.DropPartial(partial); err != nil {
@@ -50,7 +50,7 @@ func (t *itemRun) runShard(ctx context.Context, s *shard, wait bool) (art *artif
 	if art, err = t.makeShard(ctx, s, dir); err != nil {
 		return nil, fmt.Errorf("shard %s: %w", t.name(s), err)
 	}
-	if err := t.setOrigin(s, art); err != nil {
+	if err := t.setOrigin(s); err != nil {
 		return nil, err
 	}
 	return art, t.r.e.store.DropPartial(partial)
@@ -65,9 +65,7 @@ func (t *itemRun) lock(ctx context.Context, name string, wait bool) (*artifacts.
 
 func (t *itemRun) name(s *shard) string { return fmt.Sprintf("%d/%d", s.index, t.n.shards()) }
 
-func (t *itemRun) setOrigin(s *shard, art *artifacts.Artifact) error {
-	return t.r.e.store.SetLineage(s.origin, art.Digest)
-}
+func (t *itemRun) setOrigin(s *shard) error { return t.r.e.store.SetLineage(s.origin, s.key) }
 
 // findShard returns the shard if the store holds it whole.
 func (t *itemRun) findShard(s *shard) *artifacts.Artifact {
