@@ -67,8 +67,10 @@ type Options struct {
 	// NoCreate makes no store where there is none: the error then wraps
 	// fs.ErrNotExist. ReadOnly makes none either.
 	NoCreate bool
-	FS       FS               // nil is the real one
-	Now      func() time.Time // nil is time.Now; tells fresh files from old ones, and nothing else
+	// Absent, with ReadOnly, makes what is no store yet read like an empty one.
+	Absent bool
+	FS     FS               // nil is the real one
+	Now    func() time.Time // nil is time.Now; tells fresh files from old ones, and nothing else
 	// OnDamage is told of whatever was found damaged and dropped where the
 	// caller does not get an error for it. It may be called from any goroutine.
 	OnDamage func(error)
@@ -127,6 +129,8 @@ func Open(dir string, o Options) (*Store, error) {
 		if !o.ReadOnly {
 			s.sweepTemps()
 		}
+		return s, nil
+	case errors.Is(err, fs.ErrNotExist) && o.ReadOnly && o.Absent:
 		return s, nil
 	case !errors.Is(err, fs.ErrNotExist) || o.ReadOnly || o.NoCreate:
 		return nil, fmt.Errorf("open store %s: %w", dir, err)
