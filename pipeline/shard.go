@@ -48,7 +48,7 @@ func (t *itemRun) runShard(ctx context.Context, s *shard, wait bool) (art *artif
 		return nil, err
 	}
 	if art, err = t.makeShard(ctx, s, dir); err != nil {
-		return nil, fmt.Errorf("shard %s: %w", t.name(s), err)
+		return nil, fmt.Errorf("shard %s: %w", t.name(s), t.r.e.store.Explain(err))
 	}
 	if err := t.setOrigin(s); err != nil {
 		return nil, err
@@ -95,10 +95,14 @@ type making struct {
 func (t *itemRun) makeShard(ctx context.Context, s *shard, dir string) (art *artifacts.Artifact, err error) {
 	began := t.r.e.o.Clock.Now()
 	m := &making{t: t, s: s}
-	if m.log, err = openItemLog(filepath.Join(dir, "items.log"), began); err != nil {
+	if m.log, err = openItemLog(t.r.e.store.FS(), filepath.Join(dir, "items.log"), began); err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, m.log.close()) }()
+	if m.log.cut > 0 {
+		t.r.emit(Event{Type: Message, Stage: t.n.Stage.Name, Shard: t.name(s),
+			Reason: fmt.Sprintf("the log of finished items ended in %d bytes that are not whole: what they held is done again", m.log.cut)})
+	}
 	if !t.n.Forced {
 		m.old, m.was = t.r.e.lastItems(s.origin)
 	}
