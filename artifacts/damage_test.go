@@ -268,7 +268,7 @@ func TestDamagedPinStopsGC(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for bit := range 8 * len(data) / 2 { // the first of two lines
+	for bit := range 8 * len(data) {
 		if err := os.WriteFile(s.path("pins"), flip(bit)(append([]byte(nil), data...)), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -276,7 +276,21 @@ func TestDamagedPinStopsGC(t *testing.T) {
 			t.Fatalf("bit %d flipped: Pins = %v, no error", bit, pins)
 		}
 	}
-	if err := os.WriteFile(s.path("pins"), flip(100)(append([]byte(nil), data...)), 0o644); err != nil {
+	for cut := range data { // between two lines too
+		if err := os.WriteFile(s.path("pins"), data[:cut], 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if pins, err := s.Pins(); err == nil {
+			t.Fatalf("cut at %d: Pins = %v, no error", cut, pins)
+		}
+	}
+	if err := os.Remove(s.path("pins")); err != nil {
+		t.Fatal(err)
+	}
+	if pins, err := s.Pins(); err == nil {
+		t.Errorf("file removed: Pins = %v, no error", pins)
+	}
+	if err := os.WriteFile(s.path("pins"), flip(8*len(data)-100)(append([]byte(nil), data...)), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.GC(ctx, nil, GCOptions{}); err == nil {

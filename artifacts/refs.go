@@ -120,33 +120,64 @@ func (s *Store) Pins() (map[string]Digest, error) {
 	return pins, err
 }
 
-// readPins returns the pins, and an error for each damaged line.
+// pinsHead begins the file of pins. Every store has it from the start, so that
+// no pin is lost without a word:
+//
+//	hearsight pins 1 <number of lines that follow> <crc32c of them>
+const pinsHead = "hearsight pins 1 "
+
+func pinsFile(lines []string) []byte {
+	body := strings.Join(lines, "")
+	return fmt.Appendf(nil, "%s%d %08x\n%s", pinsHead, len(lines), crc32.Checksum([]byte(body), castagnoli), body)
+}
+
+// readPins returns the pins, and an error for each damaged line, or for those
+// that are missing.
 func (s *Store) readPins() (map[string]Digest, []error, error) {
 	path := s.path("pins")
 	pins := map[string]Digest{}
+	var bad []error
+	damaged := func(name string, err error) {
+		bad = append(bad, &DamagedError{What: "pin", Name: name, Path: path, Reason: err.Error(), Err: err})
+	}
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return pins, nil, nil
+		if _, err := os.Lstat(s.path(formatName)); err == nil {
+			damaged("file", errors.New("missing: what was pinned is not known"))
+		}
+		return pins, bad, nil
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("read pins: %w", err)
 	}
-	var bad []error
-	for i, line := range strings.SplitAfter(string(data), "\n") {
-		if line == "" {
-			continue
-		}
+	head, body, _ := strings.Cut(string(data), "\n")
+	lines := strings.SplitAfter(body, "\n")
+	lines = lines[:len(lines)-1] // what follows the last line break is nothing, or cut off
+	for i, line := range lines {
 		r, err := parseRef(strings.TrimSuffix(line, "\n"))
-		if err == nil && !strings.HasSuffix(line, "\n") {
-			err = errors.New("damaged: the file is cut off")
-		}
 		if err != nil {
-			bad = append(bad, &DamagedError{What: "pin", Name: fmt.Sprintf("in line %d", i+1), Path: path, Reason: err.Error(), Err: err})
+			damaged(fmt.Sprintf("in line %d", i+2), err)
 			continue
 		}
 		pins[r.name] = r.digest
 	}
+	if whole := pinsFile(lines); len(bad) == 0 && string(whole) != string(data) {
+		damaged("file", fmt.Errorf("damaged: it begins with %.60q and %d whole lines follow", head, len(lines)))
+	}
 	return pins, bad, nil
+}
+
+// createPins makes the file of a new store, unless another has already.
+func (s *Store) createPins() (err error) {
+	l, err := s.Lock(context.Background(), "pins")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.Unlock()) }()
+	if _, err := os.Lstat(s.path("pins")); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return s.writePins(nil)
 }
 
 // Pin keeps an artifact, which the store must hold, from being collected. A
@@ -199,7 +230,7 @@ func (s *Store) writePins(pins map[string]Digest) error {
 		lines = append(lines, ref{name, d}.line())
 	}
 	slices.Sort(lines)
-	if err := atomicfile.WriteFileFS(s.fs, s.path("pins"), []byte(strings.Join(lines, "")), 0o644); err != nil {
+	if err := atomicfile.WriteFileFS(s.fs, s.path("pins"), pinsFile(lines), 0o644); err != nil {
 		return fmt.Errorf("write pins: %w", s.explain(err))
 	}
 	return nil

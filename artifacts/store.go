@@ -153,7 +153,7 @@ func (s *Store) create() error {
 	}
 	for _, e := range entries {
 		if name := e.Name(); !slices.Contains(layoutDirs, name) && !slices.Contains(layoutFiles, name) &&
-			!strings.HasPrefix(name, "."+formatName+".tmp-") {
+			!strings.HasPrefix(name, "."+formatName+".tmp-") && !strings.HasPrefix(name, ".pins.tmp-") {
 			return fmt.Errorf("%s is not a store and holds other things (%s): choose an empty or new folder", s.dir, name)
 		}
 	}
@@ -161,6 +161,9 @@ func (s *Store) create() error {
 		if err := s.mkdir(s.path(d)); err != nil {
 			return err
 		}
+	}
+	if err := s.createPins(); err != nil {
+		return err
 	}
 	if err := atomicfile.WriteFileFS(s.fs, s.path(formatName), []byte(formatText), 0o644); err != nil {
 		return err
