@@ -21,7 +21,7 @@ func (b *bench) faulty(dir string, fs *faultfs.FS) (string, error) {
 		return "", err
 	}
 	defer s.Close()
-	e, err := pipeline.New(b.p, kinds(&b.ran, nil), s, pipeline.Options{Numeric: "go-test", Clock: &fakeClock{}})
+	e, err := pipeline.New(b.p, kinds(&b.ran, nil), s, pipeline.Options{Numeric: "go-test", Clock: &fakeClock{}, Events: b.o.Events})
 	if err != nil {
 		return "", err
 	}
