@@ -317,10 +317,16 @@ func TestLineageDamage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for bit := range 8 * (len(data) - 1) {
+	for bit := range 8 * len(data) {
 		overwrite(t, path, func([]byte) []byte { return flip(bit)(append([]byte(nil), data...)) })
 		if k, err := s.Lineage("x"); !errors.As(err, new(*DamagedError)) {
 			t.Fatalf("bit %d flipped: Lineage = %s, %v; want that it is damaged", bit, k, err)
+		}
+	}
+	for cut := range data {
+		overwrite(t, path, func([]byte) []byte { return data[:cut] })
+		if k, err := s.Lineage("x"); !errors.As(err, new(*DamagedError)) {
+			t.Fatalf("cut at %d: Lineage = %s, %v; want that it is damaged", cut, k, err)
 		}
 	}
 	if p := problems(t, s, VerifyOptions{Repair: true}); len(p) != 1 || p[0].What != "lineage" || !p[0].Repaired {

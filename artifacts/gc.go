@@ -218,7 +218,7 @@ func (c *collector) lineages(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		r, err := parseRef(string(data[:max(0, len(data)-1)]))
+		r, err := c.s.parseLineage(path, data)
 		if _, ok := c.done[ActionKey(r.digest)]; ok && err == nil {
 			return nil
 		}

@@ -64,14 +64,25 @@ func (s *Store) Lineage(name string) (ActionKey, error) {
 	if err != nil {
 		return ActionKey{}, fmt.Errorf("lineage %.80q: %w", name, err)
 	}
-	r, err := parseRef(strings.TrimSuffix(string(data), "\n"))
-	if err == nil && r.name != name {
-		err = errors.New("damaged: its name is another's")
-	}
+	r, err := s.parseLineage(path, data)
 	if err != nil {
 		return ActionKey{}, &DamagedError{What: "lineage", Name: fmt.Sprintf("%.80q", name), Path: path, Reason: err.Error(), Err: err}
 	}
 	return ActionKey(r.digest), nil
+}
+
+// parseLineage reads a file of lineage/.
+func (s *Store) parseLineage(path string, data []byte) (ref, error) {
+	line, whole := strings.CutSuffix(string(data), "\n")
+	r, err := parseRef(line)
+	switch {
+	case err != nil:
+	case !whole:
+		err = errors.New("damaged: it is cut off")
+	case s.lineagePath(r.name) != path:
+		err = errors.New("damaged: its name is another's")
+	}
+	return r, err
 }
 
 // SetLineage makes name stand for k, in place of what it stood for.
