@@ -98,6 +98,28 @@ func (d *rot) found(damaged map[string]string) {
 	}
 }
 
+// TestEachFileDamagedAlone spoils one file of a store after the other: those
+// that a run with nothing to do would have no other reason to look at, too.
+func TestEachFileDamagedAlone(t *testing.T) {
+	b := newBench(t, 6)
+	b.stage("up").Shards, b.stage("back").Shards = 2, 3
+	want := digests(b.run(everything))
+	d := &rot{t: t, r: rand.New(rand.NewPCG(5, 6)), dir: b.store.Dir()}
+	for _, path := range d.files("objects", "actions", "lineage", "statcache", "memo") {
+		if _, err := os.Stat(path); err != nil {
+			continue // replaced since
+		}
+		damaged := map[string]string{path: d.damage(path)}
+		d.found(damaged)
+		if got, err := b.faulty(d.dir, &faultfs.FS{NoSync: true}); err != nil || got != want {
+			t.Fatalf("%v: %v\n%swant\n%s", damaged, err, got, want)
+		}
+		for _, p := range verified(t, b.store, artifacts.VerifyOptions{}) {
+			t.Errorf("%v, after a good run: %v", damaged, p)
+		}
+	}
+}
+
 // TestTenThousandDamages spoils a store by bits, cuts and deletions, one file
 // or many at a time. Verify must name each, and the next run must have the
 // right digests and leave nothing damaged behind, but for lost pins, which only
