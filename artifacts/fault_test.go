@@ -244,3 +244,38 @@ func TestExplain(t *testing.T) {
 		}
 	}
 }
+
+// TestCachesAreAppendedToWhole fails each operation of a second use of a store,
+// which appends to the caches that the first one wrote: a disk that is full
+// leaves no half record.
+func TestCachesAreAppendedToWhole(t *testing.T) {
+	second := func(fs *faultfs.FS) (dir string, appended bool) {
+		dir = t.TempDir()
+		s := open(t, dir, Options{})
+		mustCommit(t, s, "first", "1")
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		s, err := Open(dir, Options{FS: fs})
+		if err != nil {
+			return dir, false
+		}
+		_, _ = commit(s, "second", "2") // fails, or not
+		_ = s.Close()
+		for _, op := range fs.Log() {
+			appended = appended || op.Kind == "write" && op.Name == s.path("statcache")
+		}
+		return dir, appended
+	}
+	count := &faultfs.FS{NoSync: true}
+	if _, appended := second(count); !appended {
+		t.Fatal("nothing was appended")
+	}
+	for at := 1; at <= count.Count(); at++ {
+		fs := &faultfs.FS{NoSync: true, At: at, Fault: faultfs.Short}
+		dir, _ := second(fs)
+		for _, p := range problems(t, open(t, dir, Options{ReadOnly: true}), VerifyOptions{}) {
+			t.Errorf("short write at %s: %s", fs.Hit(), p)
+		}
+	}
+}

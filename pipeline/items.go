@@ -141,23 +141,6 @@ func (t *itemRun) run(ctx context.Context) (*artifacts.Artifact, error) {
 	return t.r.commit(a, a.Key, a.Description, m)
 }
 
-// dropEmpty forgets the shards that once had items and now have none.
-func (t *itemRun) dropEmpty(shards []shard) error {
-	full := make(map[int]bool, len(shards))
-	for _, s := range shards {
-		full[s.index] = true
-	}
-	for i := range t.n.shards() {
-		if full[i] {
-			continue
-		}
-		if err := t.r.e.store.DropLineage(shardOrigin(t.n.Action, i)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // runShards makes all shards, several at a time, and returns their artifacts.
 // Shards that another run is at are left for last.
 func (t *itemRun) runShards(ctx context.Context, shards []shard) ([]*artifacts.Artifact, error) {
@@ -365,32 +348,6 @@ func (e *Engine) isLast(s shard) bool {
 	}
 	_, err = e.store.Result(key)
 	return err == nil
-}
-
-// brokenShard says what is wrong with a shard that a, whose result is whole,
-// was last made of, or "". Nothing of the result is lost with it, but the
-// damage would stay, and an edit would cost a shard where it should an item.
-func (e *Engine) brokenShard(a *Action) string {
-	if a.kind.Items() == nil || a.frozen {
-		return ""
-	}
-	for i := range a.shards() {
-		key, err := e.store.Lineage(shardOrigin(a, i))
-		if errors.Is(err, artifacts.ErrNotFound) {
-			continue // never made, or collected
-		}
-		var art *artifacts.Artifact
-		if err == nil {
-			art, err = e.store.Result(key)
-		}
-		if err == nil {
-			err = e.store.Complete(art)
-		}
-		if err != nil {
-			return fmt.Sprintf("its shard %d/%d is missing or damaged: %v", i, a.shards(), err)
-		}
-	}
-	return ""
 }
 
 // compareItems counts how shards differ from the last results of a's.

@@ -342,3 +342,46 @@ func (m *making) logged(it item, e logged) (any, error) {
 	}
 	return row, nil
 }
+
+// brokenShard says what is wrong with a shard that a, whose result is whole,
+// was last made of, or "". Nothing of the result is lost with it, but the
+// damage would stay, and an edit would cost a shard where it should an item.
+func (e *Engine) brokenShard(a *Action) string {
+	if a.kind.Items() == nil || a.frozen {
+		return ""
+	}
+	for i := range a.shards() {
+		key, err := e.store.Lineage(shardOrigin(a, i))
+		if errors.Is(err, artifacts.ErrNotFound) {
+			continue // never made, or collected
+		}
+		var art *artifacts.Artifact
+		if err == nil {
+			art, err = e.store.Result(key)
+		}
+		if err == nil {
+			err = e.store.Complete(art)
+		}
+		if err != nil {
+			return fmt.Sprintf("its shard %d/%d is missing or damaged: %v", i, a.shards(), err)
+		}
+	}
+	return ""
+}
+
+// dropEmpty forgets the shards that once had items and now have none.
+func (t *itemRun) dropEmpty(shards []shard) error {
+	full := make(map[int]bool, len(shards))
+	for _, s := range shards {
+		full[s.index] = true
+	}
+	for i := range t.n.shards() {
+		if full[i] {
+			continue
+		}
+		if err := t.r.e.store.DropLineage(shardOrigin(t.n.Action, i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
