@@ -268,7 +268,7 @@ func TestDamagedPinStopsGC(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for bit := range 8 * len(data) / 2 { // the first of two lines
+	for bit := range 8 * len(data) {
 		if err := os.WriteFile(s.path("pins"), flip(bit)(append([]byte(nil), data...)), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -276,7 +276,21 @@ func TestDamagedPinStopsGC(t *testing.T) {
 			t.Fatalf("bit %d flipped: Pins = %v, no error", bit, pins)
 		}
 	}
-	if err := os.WriteFile(s.path("pins"), flip(100)(append([]byte(nil), data...)), 0o644); err != nil {
+	for cut := range data { // between two lines too
+		if err := os.WriteFile(s.path("pins"), data[:cut], 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if pins, err := s.Pins(); err == nil {
+			t.Fatalf("cut at %d: Pins = %v, no error", cut, pins)
+		}
+	}
+	if err := os.Remove(s.path("pins")); err != nil {
+		t.Fatal(err)
+	}
+	if pins, err := s.Pins(); err == nil {
+		t.Errorf("file removed: Pins = %v, no error", pins)
+	}
+	if err := os.WriteFile(s.path("pins"), flip(8*len(data)-100)(append([]byte(nil), data...)), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.GC(ctx, nil, GCOptions{}); err == nil {
@@ -295,7 +309,7 @@ func TestDamagedPinStopsGC(t *testing.T) {
 
 func TestLineageDamage(t *testing.T) {
 	s := open(t, t.TempDir(), Options{})
-	if err := s.SetLineage("x", Digest{1}); err != nil {
+	if err := s.SetLineage("x", ActionKey{1}); err != nil {
 		t.Fatal(err)
 	}
 	path := s.lineagePath("x")
@@ -303,10 +317,16 @@ func TestLineageDamage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for bit := range 8 * (len(data) - 1) {
+	for bit := range 8 * len(data) {
 		overwrite(t, path, func([]byte) []byte { return flip(bit)(append([]byte(nil), data...)) })
-		if d, ok := s.Lineage("x"); ok {
-			t.Fatalf("bit %d flipped: Lineage = %s", bit, d)
+		if k, err := s.Lineage("x"); !errors.As(err, new(*DamagedError)) {
+			t.Fatalf("bit %d flipped: Lineage = %s, %v; want that it is damaged", bit, k, err)
+		}
+	}
+	for cut := range data {
+		overwrite(t, path, func([]byte) []byte { return data[:cut] })
+		if k, err := s.Lineage("x"); !errors.As(err, new(*DamagedError)) {
+			t.Fatalf("cut at %d: Lineage = %s, %v; want that it is damaged", cut, k, err)
 		}
 	}
 	if p := problems(t, s, VerifyOptions{Repair: true}); len(p) != 1 || p[0].What != "lineage" || !p[0].Repaired {

@@ -20,9 +20,9 @@
 //	objects/ab/cdef…        any bytes, named by their SHA-256; read-only
 //	actions/ab/cdef….json   {"description": …, "manifest": "sha256:…"}
 //	partial/<key>/          what unfinished work of that key wants to find again
-//	lineage/ab/cdef…        name -> the last artifact made under that name
+//	lineage/ab/cdef…        name -> the last action done under that name
 //	runs/<id>/              the journal and logs of a run
-//	pins                    names of artifacts that are never collected
+//	pins                    names of artifacts that are never collected, with their number
 //	statcache               which files were verified, and with what stamp
 //	memo                    what actions led to, with the stamps of both files
 //	plans/<name>            specs as they were parsed

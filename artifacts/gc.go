@@ -51,6 +51,7 @@ type collector struct {
 	s      *Store
 	o      GCOptions
 	marked map[Digest]struct{}
+	done   map[ActionKey]struct{} // actions that stay
 	report GCReport
 }
 
@@ -62,7 +63,7 @@ type collector struct {
 // It never runs beside a run: if the store is in use the error wraps ErrBusy.
 // A dry run may. The caller makes no other call that writes meanwhile. Killed at any point it leaves no record without its parts.
 func (s *Store) GC(ctx context.Context, roots []Digest, o GCOptions) (_ GCReport, err error) {
-	c := &collector{s: s, o: o, marked: map[Digest]struct{}{}}
+	c := &collector{s: s, o: o, marked: map[Digest]struct{}{}, done: map[ActionKey]struct{}{}}
 	if !o.DryRun {
 		l, lerr := s.exclusive()
 		if lerr != nil {
@@ -181,6 +182,7 @@ func (c *collector) actions(ctx context.Context) error {
 				_, marked := c.marked[act.Manifest]
 				if marked || c.wanted(a) {
 					c.keep(a)
+					c.done[h] = struct{}{}
 					return nil
 				}
 				gone.Bytes = c.unmarkedBytes(a)
@@ -216,8 +218,8 @@ func (c *collector) lineages(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		r, err := parseRef(string(data[:max(0, len(data)-1)]))
-		if _, ok := c.marked[r.digest]; ok && err == nil {
+		r, err := c.s.parseLineage(path, data)
+		if _, ok := c.done[ActionKey(r.digest)]; ok && err == nil {
 			return nil
 		}
 		c.report.Lineages++

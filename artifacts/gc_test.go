@@ -19,8 +19,8 @@ func TestGC(t *testing.T) {
 	if err := s.Pin(ctx, "paper", pinned.Digest); err != nil {
 		t.Fatal(err)
 	}
-	for name, a := range map[string]*Artifact{"root": root, "stale": stale} {
-		if err := s.SetLineage(name, a.Digest); err != nil {
+	for _, name := range []string{"root", "stale"} {
+		if err := s.SetLineage(name, KeyOf(name)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -76,7 +76,10 @@ func checkKept(t *testing.T, s *Store, kept map[string]*Artifact) {
 	if _, err := os.Stat(s.partialPath(KeyOf("root"))); err == nil {
 		t.Error("partial work of what is finished is there")
 	}
-	if _, ok := s.Lineage("stale"); ok {
+	if _, err := s.Lineage("root"); err != nil {
+		t.Error("the lineage of what stays is gone")
+	}
+	if _, err := s.Lineage("stale"); err == nil {
 		t.Error("the stale lineage is there")
 	}
 	if p := problems(t, s, VerifyOptions{}); len(p) > 0 {

@@ -3,8 +3,10 @@ package artifacts
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -269,7 +271,7 @@ func listInput(ctx context.Context, path, store string) ([]inputFile, bool, erro
 		return nil, false, fmt.Errorf("%s is neither a file nor a folder", path)
 	}
 	w := walk{ctx: ctx}
-	if w.store, err = os.Stat(store); err != nil {
+	if w.store, err = os.Stat(store); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, true, err
 	}
 	if err := w.folder(path, "", info); err != nil {
@@ -283,7 +285,7 @@ func listInput(ctx context.Context, path, store string) ([]inputFile, bool, erro
 // folders it is in to notice one that leads back.
 type walk struct {
 	ctx   context.Context
-	store os.FileInfo
+	store os.FileInfo // nil: there is none yet
 	above []os.FileInfo
 	files []inputFile
 }
@@ -295,7 +297,7 @@ func (w *walk) folder(path, name string, info os.FileInfo) error {
 	if err := w.ctx.Err(); err != nil {
 		return err
 	}
-	if os.SameFile(info, w.store) {
+	if w.store != nil && os.SameFile(info, w.store) {
 		return fmt.Errorf("%s is the store itself, which every run changes: name an input that does not contain it", path)
 	}
 	for _, up := range w.above {

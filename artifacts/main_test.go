@@ -215,7 +215,7 @@ func TestReadOnlyStore(t *testing.T) {
 	for name, err := range map[string]error{
 		"NewWriter":   func() error { _, err := s.NewWriter(); return err }(),
 		"Commit":      func() error { _, err := s.Commit(KeyOf("b"), "b", Manifest{Type: "files"}); return err }(),
-		"SetLineage":  s.SetLineage("x", a.Digest),
+		"SetLineage":  s.SetLineage("x", KeyOf("a")),
 		"Pin":         s.Pin(context.Background(), "x", a.Digest),
 		"Partial":     func() error { _, err := s.Partial(KeyOf("b")); return err }(),
 		"DropPartial": s.DropPartial(KeyOf("b")),
@@ -308,16 +308,24 @@ func TestFullDiskSaysSo(t *testing.T) {
 func TestRefs(t *testing.T) {
 	ctx := context.Background()
 	s := open(t, t.TempDir(), Options{})
-	a, b := mustCommit(t, s, "a", "one"), mustCommit(t, s, "b", "two")
-	if _, ok := s.Lineage("stage/shard 3"); ok {
+	a := mustCommit(t, s, "a", "one")
+	if _, err := s.Lineage("stage/shard 3"); !errors.Is(err, ErrNotFound) {
 		t.Error("a lineage before it was set")
 	}
-	for _, want := range []*Artifact{a, b, b} {
-		if err := s.SetLineage("stage/shard 3", want.Digest); err != nil {
+	for _, want := range []ActionKey{KeyOf("a"), KeyOf("b"), KeyOf("b")} {
+		if err := s.SetLineage("stage/shard 3", want); err != nil {
 			t.Fatal(err)
 		}
-		if got, ok := s.Lineage("stage/shard 3"); !ok || got != want.Digest {
-			t.Errorf("Lineage = %s, %v; want %s", got, ok, want.Digest)
+		if got, err := s.Lineage("stage/shard 3"); err != nil || got != want {
+			t.Errorf("Lineage = %s, %v; want %s", got, err, want)
+		}
+	}
+	for range 2 {
+		if err := s.DropLineage("stage/shard 3"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Lineage("stage/shard 3"); !errors.Is(err, ErrNotFound) {
+			t.Errorf("Lineage after DropLineage: %v", err)
 		}
 	}
 	name := "the good\n\"one\""

@@ -280,12 +280,7 @@ func (m *memo) flush() {
 func (m *memo) write() error {
 	info, err := os.Stat(m.path())
 	if err == nil && !m.damaged && info.Size() < int64(2*m.bytes())+statSlack {
-		f, err := m.s.fs.OpenFile(m.path(), os.O_WRONLY|os.O_APPEND, 0o644)
-		if err != nil {
-			return err
-		}
-		_, err = f.Write(m.records(m.pending))
-		return errors.Join(err, f.Close())
+		return m.s.appendFile(m.path(), info.Size(), m.records(m.pending))
 	}
 	known, _ := m.read() // others may have added to it
 	for k, body := range known {

@@ -78,12 +78,11 @@ func once(ctx context.Context, s *Store, name string) (err error) {
 	} else if !errors.Is(err, ErrNotFound) {
 		return err
 	}
-	a, err := commit(s, name, name+" gave this", "the same for all")
-	if err != nil {
+	if _, err := commit(s, name, name+" gave this", "the same for all"); err != nil {
 		return err
 	}
 	fmt.Println(name)
-	return s.SetLineage(name, a.Digest)
+	return s.SetLineage(name, KeyOf(name))
 }
 
 // collect removes what is there, again and again, when it can.

@@ -52,33 +52,65 @@ func parseRef(line string) (ref, error) {
 	return r, nil
 }
 
-// Lineage returns the digest last set under name. It tells where unchanged
-// items may be taken over from and nothing depends on it: where the record is
-// missing or damaged there is none.
-func (s *Store) Lineage(name string) (Digest, bool) {
-	data, err := os.ReadFile(s.lineagePath(name))
-	if err != nil {
-		return Digest{}, false
+// Lineage returns the key of the action last done under name. It tells where
+// unchanged items may be taken over from, and no result depends on it. Without
+// a record the error is ErrNotFound, with a damaged one a *DamagedError.
+func (s *Store) Lineage(name string) (ActionKey, error) {
+	path := s.lineagePath(name)
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return ActionKey{}, fmt.Errorf("lineage %.80q: %w", name, ErrNotFound)
 	}
-	r, err := parseRef(strings.TrimSuffix(string(data), "\n"))
-	return r.digest, err == nil && r.name == name
+	if err != nil {
+		return ActionKey{}, fmt.Errorf("lineage %.80q: %w", name, err)
+	}
+	r, err := s.parseLineage(path, data)
+	if err != nil {
+		return ActionKey{}, &DamagedError{What: "lineage", Name: fmt.Sprintf("%.80q", name), Path: path, Reason: err.Error(), Err: err}
+	}
+	return ActionKey(r.digest), nil
 }
 
-// SetLineage makes name stand for d, in place of what it stood for.
-func (s *Store) SetLineage(name string, d Digest) error {
-	if old, ok := s.Lineage(name); ok && old == d {
+// parseLineage reads a file of lineage/.
+func (s *Store) parseLineage(path string, data []byte) (ref, error) {
+	line, whole := strings.CutSuffix(string(data), "\n")
+	r, err := parseRef(line)
+	switch {
+	case err != nil:
+	case !whole:
+		err = errors.New("damaged: it is cut off")
+	case s.lineagePath(r.name) != path:
+		err = errors.New("damaged: its name is another's")
+	}
+	return r, err
+}
+
+// SetLineage makes name stand for k, in place of what it stood for.
+func (s *Store) SetLineage(name string, k ActionKey) error {
+	if old, err := s.Lineage(name); err == nil && old == k {
 		return nil
 	}
 	path := s.lineagePath(name)
 	if err := s.mkdir(filepath.Dir(path)); err != nil {
 		return fmt.Errorf("set lineage %.80q: %w", name, s.explain(err))
 	}
-	tmp, err := s.writeTemp([]byte(ref{name, d}.line()))
+	tmp, err := s.writeTemp([]byte(ref{name, Digest(k)}.line()))
 	if err == nil {
 		err = s.fs.Rename(tmp, path)
 	}
 	if err != nil {
 		return fmt.Errorf("set lineage %.80q: %w", name, s.explain(err))
+	}
+	return nil
+}
+
+// DropLineage forgets what name stands for.
+func (s *Store) DropLineage(name string) error {
+	if _, err := s.Lineage(name); errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err := s.fs.Remove(s.lineagePath(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("drop lineage %.80q: %w", name, s.explain(err))
 	}
 	return nil
 }
@@ -99,33 +131,64 @@ func (s *Store) Pins() (map[string]Digest, error) {
 	return pins, err
 }
 
-// readPins returns the pins, and an error for each damaged line.
+// pinsHead begins the file of pins. Every store has it from the start, so that
+// no pin is lost without a word:
+//
+//	hearsight pins 1 <number of lines that follow> <crc32c of them>
+const pinsHead = "hearsight pins 1 "
+
+func pinsFile(lines []string) []byte {
+	body := strings.Join(lines, "")
+	return fmt.Appendf(nil, "%s%d %08x\n%s", pinsHead, len(lines), crc32.Checksum([]byte(body), castagnoli), body)
+}
+
+// readPins returns the pins, and an error for each damaged line, or for those
+// that are missing.
 func (s *Store) readPins() (map[string]Digest, []error, error) {
 	path := s.path("pins")
 	pins := map[string]Digest{}
+	var bad []error
+	damaged := func(name string, err error) {
+		bad = append(bad, &DamagedError{What: "pin", Name: name, Path: path, Reason: err.Error(), Err: err})
+	}
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return pins, nil, nil
+		if _, err := os.Lstat(s.path(formatName)); err == nil {
+			damaged("file", errors.New("missing: what was pinned is not known"))
+		}
+		return pins, bad, nil
 	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("read pins: %w", err)
 	}
-	var bad []error
-	for i, line := range strings.SplitAfter(string(data), "\n") {
-		if line == "" {
-			continue
-		}
+	head, body, _ := strings.Cut(string(data), "\n")
+	lines := strings.SplitAfter(body, "\n")
+	lines = lines[:len(lines)-1] // what follows the last line break is nothing, or cut off
+	for i, line := range lines {
 		r, err := parseRef(strings.TrimSuffix(line, "\n"))
-		if err == nil && !strings.HasSuffix(line, "\n") {
-			err = errors.New("damaged: the file is cut off")
-		}
 		if err != nil {
-			bad = append(bad, &DamagedError{What: "pin", Name: fmt.Sprintf("in line %d", i+1), Path: path, Reason: err.Error(), Err: err})
+			damaged(fmt.Sprintf("in line %d", i+2), err)
 			continue
 		}
 		pins[r.name] = r.digest
 	}
+	if whole := pinsFile(lines); len(bad) == 0 && string(whole) != string(data) {
+		damaged("file", fmt.Errorf("damaged: it begins with %.60q and %d whole lines follow", head, len(lines)))
+	}
 	return pins, bad, nil
+}
+
+// createPins makes the file of a new store, unless another has already.
+func (s *Store) createPins() (err error) {
+	l, err := s.Lock(context.Background(), "pins")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.Unlock()) }()
+	if _, err := os.Lstat(s.path("pins")); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return s.writePins(nil)
 }
 
 // Pin keeps an artifact, which the store must hold, from being collected. A
@@ -178,7 +241,7 @@ func (s *Store) writePins(pins map[string]Digest) error {
 		lines = append(lines, ref{name, d}.line())
 	}
 	slices.Sort(lines)
-	if err := atomicfile.WriteFileFS(s.fs, s.path("pins"), []byte(strings.Join(lines, "")), 0o644); err != nil {
+	if err := atomicfile.WriteFileFS(s.fs, s.path("pins"), pinsFile(lines), 0o644); err != nil {
 		return fmt.Errorf("write pins: %w", s.explain(err))
 	}
 	return nil

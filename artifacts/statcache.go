@@ -207,17 +207,21 @@ func (c *statcache) write() error {
 	}
 	info, err := os.Stat(c.path())
 	if err == nil && !c.damaged && info.Size()%recordSize == 0 && info.Size() < int64(4*len(c.records)*recordSize)+statSlack {
-		return c.appendFile(b)
+		return c.s.appendFile(c.path(), info.Size(), b)
 	}
 	return c.rewrite(func(record) bool { return true })
 }
 
-func (c *statcache) appendFile(b []byte) (err error) {
-	f, err := c.s.fs.OpenFile(c.path(), os.O_WRONLY|os.O_APPEND, 0o644)
+// appendFile adds b to a cache's file of the given size, whole or not at all,
+// unless the process is killed in the middle.
+func (s *Store) appendFile(path string, size int64, b []byte) error {
+	f, err := s.fs.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(b)
+	if _, err = f.Write(b); err != nil {
+		err = errors.Join(err, f.Truncate(size)) // on a full disk there is room for that
+	}
 	return errors.Join(err, f.Close())
 }
 

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/hearsight/hearsight/internal/atomicfile"
@@ -67,8 +66,10 @@ type Options struct {
 	// NoCreate makes no store where there is none: the error then wraps
 	// fs.ErrNotExist. ReadOnly makes none either.
 	NoCreate bool
-	FS       FS               // nil is the real one
-	Now      func() time.Time // nil is time.Now; tells fresh files from old ones, and nothing else
+	// Absent, with ReadOnly, makes what is no store yet read like an empty one.
+	Absent bool
+	FS     FS               // nil is the real one
+	Now    func() time.Time // nil is time.Now; tells fresh files from old ones, and nothing else
 	// OnDamage is told of whatever was found damaged and dropped where the
 	// caller does not get an error for it. It may be called from any goroutine.
 	OnDamage func(error)
@@ -128,6 +129,8 @@ func Open(dir string, o Options) (*Store, error) {
 			s.sweepTemps()
 		}
 		return s, nil
+	case errors.Is(err, fs.ErrNotExist) && o.ReadOnly && o.Absent:
+		return s, nil
 	case !errors.Is(err, fs.ErrNotExist) || o.ReadOnly || o.NoCreate:
 		return nil, fmt.Errorf("open store %s: %w", dir, err)
 	}
@@ -149,7 +152,7 @@ func (s *Store) create() error {
 	}
 	for _, e := range entries {
 		if name := e.Name(); !slices.Contains(layoutDirs, name) && !slices.Contains(layoutFiles, name) &&
-			!strings.HasPrefix(name, "."+formatName+".tmp-") {
+			!strings.HasPrefix(name, "."+formatName+".tmp-") && !strings.HasPrefix(name, ".pins.tmp-") {
 			return fmt.Errorf("%s is not a store and holds other things (%s): choose an empty or new folder", s.dir, name)
 		}
 	}
@@ -157,6 +160,9 @@ func (s *Store) create() error {
 		if err := s.mkdir(s.path(d)); err != nil {
 			return err
 		}
+	}
+	if err := s.createPins(); err != nil {
+		return err
 	}
 	if err := atomicfile.WriteFileFS(s.fs, s.path(formatName), []byte(formatText), 0o644); err != nil {
 		return err
@@ -353,18 +359,9 @@ func (s *Store) mkdirAll(dir string) error {
 	return s.mkdir(dir)
 }
 
-// explain adds what a person can do about the errors of a disk.
-func (s *Store) explain(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return fmt.Errorf("the disk that holds %s is full: free some space, or run gc: %w", s.dir, err)
-	case errors.Is(err, syscall.EROFS), errors.Is(err, fs.ErrPermission):
-		return fmt.Errorf("%s cannot be written to: use another store, or get the right to write to this one (commands that only read work as it is): %w", s.dir, err)
-	}
-	return err
-}
+// FS returns what every change below the store's folder goes through, also
+// those in folders that Partial and NewRun give out.
+func (s *Store) FS() FS { return s.fs }
 
 // damaged reports what was dropped where no error goes to the caller.
 func (s *Store) damaged(err error) {

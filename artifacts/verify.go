@@ -213,11 +213,7 @@ func (v *verifier) lineage(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		r, err := parseRef(strings.TrimSuffix(string(data), "\n"))
-		if err == nil && v.s.lineagePath(r.name) != path {
-			err = errors.New("damaged: its name is another's")
-		}
-		if err == nil {
+		if _, err = v.s.parseLineage(path, data); err == nil {
 			return nil
 		}
 		return v.found(Problem{What: "lineage", Name: hex.EncodeToString(h[:]), Path: path, Reason: err.Error()},

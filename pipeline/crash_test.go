@@ -57,7 +57,16 @@ func childMain() error {
 	if ran.file, err = os.OpenFile(os.Getenv("PIPELINE_TEST_COUNT"), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644); err != nil {
 		return err
 	}
-	e, err := pipeline.New(testPipeline(os.Getenv("PIPELINE_TEST_FILE")), kinds(&ran, nil), store, o)
+	known := kinds(&ran, nil)
+	if v := os.Getenv("PIPELINE_TEST_VERSION"); v != "" { // another version of the program
+		o.Version = v
+		for i := range known {
+			if known[i].Name == "upper" {
+				known[i].Version++
+			}
+		}
+	}
+	e, err := pipeline.New(testPipeline(os.Getenv("PIPELINE_TEST_FILE")), known, store, o)
 	if err != nil {
 		return err
 	}
@@ -76,11 +85,12 @@ func childMain() error {
 // child is a run of the bench's pipeline in a process of its own. It kills
 // itself at a record of the journal or, if killAt is negative, at one that says
 // that something was finished; 0: it does not.
-func (b *bench) child(killAt int) *exec.Cmd {
+func (b *bench) child(killAt int, env ...string) *exec.Cmd {
 	c := exec.Command(os.Args[0])
 	c.Stderr = os.Stderr
 	c.Env = append(os.Environ(), "PIPELINE_TEST_STORE="+b.store.Dir(), "PIPELINE_TEST_FILE="+b.file,
 		"PIPELINE_TEST_COUNT="+b.countFile(), "PIPELINE_TEST_KILL_AT="+strconv.Itoa(killAt))
+	c.Env = append(c.Env, env...)
 	return c
 }
 
@@ -190,6 +200,75 @@ func TestKilledAgainAndAgain(t *testing.T) {
 	}
 	if twice := b.finishedTwice(); len(twice) > 0 {
 		t.Errorf("finished twice: %v", twice)
+	}
+}
+
+// TestEightAtOnce: every job is done once in all, and all end with the same.
+func TestEightAtOnce(t *testing.T) {
+	b := newBench(t, 40)
+	b.atOnce(slices.Repeat([]string{b.cold()}, 8), make([]string, 8))
+	for what, n := range b.counted() {
+		if n > 1 {
+			t.Errorf("%s was done %d times", what, n)
+		}
+	}
+	if n := len(b.counted()); n != 82 {
+		t.Errorf("%d jobs, want 82", n)
+	}
+}
+
+// TestTwoVersionsAtOnce: programs of which one has another version of a stage
+// share a store. Each does that stage for itself, and what the keys have in
+// common is done once; then both find everything again.
+func TestTwoVersionsAtOnce(t *testing.T) {
+	b := newBench(t, 30)
+	want := make(map[string]string)
+	for _, v := range []string{"", "next"} {
+		alone := newBench(t, 0)
+		alone.file = b.file
+		out, err := alone.child(0, "PIPELINE_TEST_VERSION="+v).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		want[v] = string(out)
+	}
+	if err := os.Remove(b.countFile()); err != nil {
+		t.Fatal(err)
+	}
+	versions := slices.Repeat([]string{"", "next"}, 3)
+	var wants []string
+	for _, v := range versions {
+		wants = append(wants, want[v])
+	}
+	for range 2 {
+		b.atOnce(wants, versions)
+	}
+	for what, n := range b.counted() {
+		// The texts that "reverse" is given are the same: a key names contents.
+		if most := map[bool]int{true: 2, false: 1}[strings.HasPrefix(what, "upper ")]; n != most {
+			t.Errorf("%s was done %d times, want %d", what, n, most)
+		}
+	}
+	for _, p := range verified(t, b.store, artifacts.VerifyOptions{}) {
+		t.Error(p)
+	}
+}
+
+// atOnce starts a child of each version and expects of each what it is to print.
+func (b *bench) atOnce(want, versions []string) {
+	b.t.Helper()
+	cmds, outs := make([]*exec.Cmd, len(want)), make([]strings.Builder, len(want))
+	for i, v := range versions {
+		cmds[i] = b.child(0, "PIPELINE_TEST_VERSION="+v)
+		cmds[i].Stdout = &outs[i]
+		if err := cmds[i].Start(); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+	for i, c := range cmds {
+		if err := c.Wait(); err != nil || outs[i].String() != want[i] {
+			b.t.Errorf("run %d, version %q: %v\n%swant\n%s", i, versions[i], err, &outs[i], want[i])
+		}
 	}
 }
 

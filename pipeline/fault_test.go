@@ -2,7 +2,10 @@ package pipeline_test
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/hearsight/hearsight/artifacts"
@@ -18,7 +21,7 @@ func (b *bench) faulty(dir string, fs *faultfs.FS) (string, error) {
 		return "", err
 	}
 	defer s.Close()
-	e, err := pipeline.New(b.p, kinds(&b.ran, nil), s, pipeline.Options{Numeric: "go-test", Clock: &fakeClock{}})
+	e, err := pipeline.New(b.p, kinds(&b.ran, nil), s, pipeline.Options{Numeric: "go-test", Clock: &fakeClock{}, Events: b.o.Events})
 	if err != nil {
 		return "", err
 	}
@@ -30,12 +33,12 @@ func (b *bench) faulty(dir string, fs *faultfs.FS) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return digests(res), nil
+	return digests(res), s.Close()
 }
 
-// TestEveryStoreOperationFailsOnce fails each change of the store in each way:
-// a run that says it is done has the right digests, and the next run always
-// has.
+// TestEveryStoreOperationFailsOnce fails each change of the store, the logs of
+// items under way among them, in each way: a run that says it is done has the
+// right digests, the next run always has, and nothing is left to mend.
 func TestEveryStoreOperationFailsOnce(t *testing.T) {
 	b := newBench(t, 3)
 	b.stage("up").Shards, b.stage("back").Shards = 2, 1
@@ -46,24 +49,58 @@ func TestEveryStoreOperationFailsOnce(t *testing.T) {
 	}
 	step := 1
 	if testing.Short() {
-		step = 25
+		step = 37
 	}
-	survived := 0
-	for i := 1; i <= count.Count(); i += step {
-		fault := faultfs.Faults[i/step%len(faultfs.Faults)]
-		dir := filepath.Join(t.TempDir(), "s")
-		fs := &faultfs.FS{At: i, Fault: fault, NoSync: true}
-		if got, err := b.faulty(dir, fs); err == nil {
-			survived++
-			if got != want {
-				t.Errorf("%s at operation %d, %s: done, with\n%swant\n%s", fault, i, fs.Hit(), got, want)
+	for _, fault := range faultfs.Faults {
+		t.Run(fault.String(), func(t *testing.T) {
+			t.Parallel()
+			survived := 0
+			for i := 1; i <= count.Count(); i += step {
+				if b.failOnce(t, &faultfs.FS{At: i, Fault: fault, NoSync: true}, want) {
+					survived++
+				}
 			}
-		}
-		if got, err := b.faulty(dir, &faultfs.FS{NoSync: true}); err != nil || got != want {
-			t.Errorf("after %s at operation %d, %s: %v\n%swant\n%s", fault, i, fs.Hit(), err, got, want)
-		}
+			t.Logf("%d operations, %d survived", count.Count(), survived)
+		})
 	}
-	t.Logf("%d operations, %d survived", count.Count(), survived)
+}
+
+// failOnce runs on fs and then undisturbed; it reports whether the first run
+// said that it was done.
+func (b *bench) failOnce(t *testing.T, fs *faultfs.FS, want string) (done bool) {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "s")
+	got, err := b.faulty(dir, fs)
+	at := fmt.Sprintf("%s at operation %d, %s", fs.Fault, fs.At, fs.Hit())
+	if done = err == nil; done && got != want {
+		t.Errorf("%s: done, with\n%swant\n%s", at, got, want)
+	}
+	if full := fs.Fault == faultfs.NoSpace || fs.Fault == faultfs.Full; !done && full && !strings.Contains(err.Error(), "is full: free some space") {
+		t.Errorf("%s: the error does not say what to do: %v", at, err)
+	}
+	if got, err := b.faulty(dir, &faultfs.FS{NoSync: true}); err != nil || got != want {
+		t.Errorf("after %s: %v\n%swant\n%s", at, err, got, want)
+	}
+	s, err := artifacts.Open(dir, artifacts.Options{ReadOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range verified(t, s, artifacts.VerifyOptions{}) {
+		t.Errorf("after %s and a good run: %s", at, p)
+	}
+	if left, _ := os.ReadDir(filepath.Join(dir, "tmp")); len(left) > 0 {
+		t.Errorf("after %s and a good run: left under tmp: %v", at, left)
+	}
+	return done
+}
+
+// verified returns what Verify finds.
+func verified(t *testing.T, s *artifacts.Store, o artifacts.VerifyOptions) (out []artifacts.Problem) {
+	t.Helper()
+	if err := s.Verify(context.Background(), o, func(p artifacts.Problem) { out = append(out, p) }); err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 // TestCollectedStoreStaysCheap has the collector keep what Roots names: then an

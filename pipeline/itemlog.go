@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hearsight/hearsight/artifacts"
+	"github.com/hearsight/hearsight/internal/atomicfile"
 )
 
 // An itemLog keeps the items that a shard under way has finished, so that an
@@ -30,7 +31,10 @@ import (
 // opened. Safe for concurrent use.
 type itemLog struct {
 	mu      sync.Mutex
-	f       *os.File
+	w       atomicfile.File // appends to it
+	r       *os.File        // reads it
+	err     error           // first failure to add: what is added after it would be lost
+	cut     int64           // bytes at its end that were not whole when it was opened
 	end     int64
 	found   map[artifacts.Digest]logged
 	pending int
@@ -52,25 +56,29 @@ const (
 )
 
 // openItemLog opens the log at path and reads which items it holds.
-func openItemLog(path string, now time.Time) (*itemLog, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
+func openItemLog(fsys atomicfile.FS, path string, now time.Time) (*itemLog, error) {
+	w, err := fsys.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("open log of finished items: %w", err)
 	}
-	l := &itemLog{f: f, found: make(map[artifacts.Digest]logged), synced: now}
+	r, err := os.Open(path)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open log of finished items: %w", err), w.Close())
+	}
+	l := &itemLog{w: w, r: r, found: make(map[artifacts.Digest]logged), synced: now}
 	if err := l.scan(); err != nil {
-		return nil, errors.Join(fmt.Errorf("read log of finished items: %w", err), f.Close())
+		return nil, errors.Join(fmt.Errorf("read log of finished items: %w", err), l.close())
 	}
 	return l, nil
 }
 
 // scan reads the records and cuts the file after the last whole one.
 func (l *itemLog) scan() error {
-	st, err := l.f.Stat()
+	st, err := l.r.Stat()
 	if err != nil {
 		return err
 	}
-	br := bufio.NewReaderSize(l.f, 256<<10)
+	br := bufio.NewReaderSize(l.r, 256<<10)
 	var body []byte
 	for {
 		var head [logRecordHead]byte
@@ -93,7 +101,10 @@ func (l *itemLog) scan() error {
 		}
 		l.end += logRecordHead + n
 	}
-	return l.f.Truncate(l.end)
+	if l.cut = st.Size() - l.end; l.cut == 0 {
+		return nil
+	}
+	return l.w.Truncate(l.end)
 }
 
 // index remembers the record whose body, which lies at off, is given.
@@ -130,15 +141,20 @@ func (l *itemLog) add(key artifacts.Digest, row []byte, reject string, now time.
 
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if _, err := l.f.WriteAt(rec, l.end); err != nil {
-		return fmt.Errorf("log finished item: %w", err)
+	if l.err != nil {
+		return l.err
+	}
+	if _, err := l.w.Write(rec); err != nil {
+		l.err = fmt.Errorf("log finished item: %w", err)
+		return l.err
 	}
 	l.index(body, l.end+logRecordHead)
 	l.end += int64(len(rec))
 	if l.pending++; l.pending >= syncRecords || now.Sub(l.synced) >= syncInterval {
 		l.pending, l.synced = 0, now
-		if err := l.f.Sync(); err != nil {
-			return fmt.Errorf("log finished item: %w", err)
+		if err := l.w.Sync(); err != nil {
+			l.err = fmt.Errorf("log finished item: %w", err)
+			return l.err
 		}
 	}
 	return nil
@@ -157,7 +173,7 @@ func (l *itemLog) get(key artifacts.Digest) (logged, bool) {
 // process; the key is compared so that a mixed-up offset cannot go unnoticed.
 func (l *itemLog) row(key artifacts.Digest, e logged) ([]byte, error) {
 	rec := make([]byte, 4+e.size)
-	if _, err := l.f.ReadAt(rec, e.off-4); err != nil {
+	if _, err := l.r.ReadAt(rec, e.off-4); err != nil {
 		return nil, fmt.Errorf("read log of finished items: %w", err)
 	}
 	body := rec[4:]
@@ -167,7 +183,7 @@ func (l *itemLog) row(key artifacts.Digest, e logged) ([]byte, error) {
 	return body[logBodyHead:], nil
 }
 
-func (l *itemLog) close() error { return l.f.Close() }
+func (l *itemLog) close() error { return errors.Join(l.w.Close(), l.r.Close()) }
 
 // A lastResultError is a last result that turned out not to be readable.
 type lastResultError struct{ err error }

@@ -107,6 +107,9 @@ func (t *itemRun) run(ctx context.Context) (*artifacts.Artifact, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := t.dropEmpty(shards); err != nil {
+		return nil, err
+	}
 	m := artifacts.Manifest{Type: a.kind.Output}
 	var rejects []Reject
 	for i, s := range arts {
@@ -314,11 +317,11 @@ func readItems(shardArtifact *artifacts.Artifact) (map[string]itemState, error) 
 
 // lastItems returns the states of the items of the shard's last result.
 func (e *Engine) lastItems(origin string) (map[string]itemState, *artifacts.Artifact) {
-	d, ok := e.store.Lineage(origin)
-	if !ok {
+	key, err := e.store.Lineage(origin)
+	if err != nil {
 		return nil, nil
 	}
-	art, err := e.store.Artifact(d)
+	art, err := e.store.Result(key)
 	if err != nil {
 		return nil, nil // gone or damaged: nothing to take over, all is made anew
 	}
@@ -339,12 +342,12 @@ func (e *Engine) planItems(ctx context.Context, p *Plan, a *Action) ([]item, err
 
 // isLast reports whether s is what its last result was made of.
 func (e *Engine) isLast(s shard) bool {
-	d, ok := e.store.Lineage(s.origin)
-	if !ok || len(s.items) == 0 {
+	key, err := e.store.Lineage(s.origin)
+	if err != nil || key != s.key {
 		return false
 	}
-	art, err := e.store.Result(s.key)
-	return err == nil && art.Digest == d
+	_, err = e.store.Result(key)
+	return err == nil
 }
 
 // compareItems counts how shards differ from the last results of a's.

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hearsight/hearsight/artifacts"
+	"github.com/hearsight/hearsight/internal/atomicfile"
 	"github.com/hearsight/hearsight/stages/stage"
 )
 
@@ -25,7 +26,7 @@ func keyNo(i int) artifacts.Digest { return artifacts.Digest{byte(i), 1, 2} }
 // cut is found again, and what is added then too.
 func TestItemLogTornAnywhere(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "items.log")
-	l, err := openItemLog(path, t0)
+	l, err := openItemLog(atomicfile.OS{}, path, t0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +55,7 @@ func TestItemLogTornAnywhere(t *testing.T) {
 		if err := os.WriteFile(path, whole[:cut], 0o644); err != nil {
 			t.Fatal(err)
 		}
-		l, err := openItemLog(path, t0)
+		l, err := openItemLog(atomicfile.OS{}, path, t0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -82,7 +83,7 @@ func addAndReopen(t *testing.T, path string, l *itemLog) {
 		t.Fatal(err)
 	}
 	l.close()
-	l, err := openItemLog(path, t0)
+	l, err := openItemLog(atomicfile.OS{}, path, t0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +97,7 @@ func addAndReopen(t *testing.T, path string, l *itemLog) {
 // read.
 func FuzzItemLog(f *testing.F) {
 	path := filepath.Join(f.TempDir(), "seed")
-	l, err := openItemLog(path, t0)
+	l, err := openItemLog(atomicfile.OS{}, path, t0)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -112,7 +113,7 @@ func FuzzItemLog(f *testing.F) {
 		if err := os.WriteFile(path, data, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		l, err := openItemLog(path, t0)
+		l, err := openItemLog(atomicfile.OS{}, path, t0)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -235,6 +235,9 @@ func (e *Engine) find(a *Action) (*artifacts.Artifact, string, error) {
 	if limit := a.Stage.MaxRejects.Limit(m.Items + m.Rejected); m.Rejected > limit {
 		return nil, fmt.Sprintf("%d rejected items are more than max_rejects allows now, %d", m.Rejected, limit), nil
 	}
+	if why := e.brokenShard(a); why != "" {
+		return nil, why, nil
+	}
 	return art, "", nil
 }
 
@@ -250,8 +253,12 @@ func (e *Engine) Roots(p *Plan) []artifacts.Digest {
 			continue
 		}
 		for i := range a.shards() {
-			if d, ok := e.store.Lineage(shardOrigin(a, i)); ok {
-				out = append(out, d)
+			key, err := e.store.Lineage(shardOrigin(a, i))
+			if err != nil {
+				continue
+			}
+			if art, err := e.store.Result(key); err == nil {
+				out = append(out, art.Digest)
 			}
 		}
 	}

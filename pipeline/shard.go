@@ -21,7 +21,7 @@ import (
 // at it and wait is false, the error wraps artifacts.ErrBusy.
 func (t *itemRun) runShard(ctx context.Context, s *shard, wait bool) (art *artifacts.Artifact, err error) {
 	if art := t.findShard(s); art != nil {
-		return art, t.setOrigin(s, art)
+		return art, t.setOrigin(s)
 	}
 	// The first lock guards the log of finished items, which outlives changes
 	// of the list; the second the shard, which a stage of another name may be
@@ -36,7 +36,7 @@ func (t *itemRun) runShard(ctx context.Context, s *shard, wait bool) (art *artif
 	}
 	partial := artifacts.KeyOf(s.origin)
 	if art := t.findShard(s); art != nil {
-		return art, errors.Join(t.setOrigin(s, art), t.r.e.store.DropPartial(partial))
+		return art, errors.Join(t.setOrigin(s), t.r.e.store.DropPartial(partial))
 	}
 	if t.n.Forced {
 		if err := t.r.e.store.DropPartial(partial); err != nil {
@@ -48,9 +48,9 @@ func (t *itemRun) runShard(ctx context.Context, s *shard, wait bool) (art *artif
 		return nil, err
 	}
 	if art, err = t.makeShard(ctx, s, dir); err != nil {
-		return nil, fmt.Errorf("shard %s: %w", t.name(s), err)
+		return nil, fmt.Errorf("shard %s: %w", t.name(s), t.r.e.store.Explain(err))
 	}
-	if err := t.setOrigin(s, art); err != nil {
+	if err := t.setOrigin(s); err != nil {
 		return nil, err
 	}
 	return art, t.r.e.store.DropPartial(partial)
@@ -65,9 +65,7 @@ func (t *itemRun) lock(ctx context.Context, name string, wait bool) (*artifacts.
 
 func (t *itemRun) name(s *shard) string { return fmt.Sprintf("%d/%d", s.index, t.n.shards()) }
 
-func (t *itemRun) setOrigin(s *shard, art *artifacts.Artifact) error {
-	return t.r.e.store.SetLineage(s.origin, art.Digest)
-}
+func (t *itemRun) setOrigin(s *shard) error { return t.r.e.store.SetLineage(s.origin, s.key) }
 
 // findShard returns the shard if the store holds it whole.
 func (t *itemRun) findShard(s *shard) *artifacts.Artifact {
@@ -97,10 +95,14 @@ type making struct {
 func (t *itemRun) makeShard(ctx context.Context, s *shard, dir string) (art *artifacts.Artifact, err error) {
 	began := t.r.e.o.Clock.Now()
 	m := &making{t: t, s: s}
-	if m.log, err = openItemLog(filepath.Join(dir, "items.log"), began); err != nil {
+	if m.log, err = openItemLog(t.r.e.store.FS(), filepath.Join(dir, "items.log"), began); err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, m.log.close()) }()
+	if m.log.cut > 0 {
+		t.r.emit(Event{Type: Message, Stage: t.n.Stage.Name, Shard: t.name(s),
+			Reason: fmt.Sprintf("the log of finished items ended in %d bytes that are not whole: what they held is done again", m.log.cut)})
+	}
 	if !t.n.Forced {
 		m.old, m.was = t.r.e.lastItems(s.origin)
 	}
@@ -339,4 +341,47 @@ func (m *making) logged(it item, e logged) (any, error) {
 		return nil, fmt.Errorf("item %s: read logged row: %w", oneLine(it.ID), err)
 	}
 	return row, nil
+}
+
+// brokenShard says what is wrong with a shard that a, whose result is whole,
+// was last made of, or "". Nothing of the result is lost with it, but the
+// damage would stay, and an edit would cost a shard where it should an item.
+func (e *Engine) brokenShard(a *Action) string {
+	if a.kind.Items() == nil || a.frozen {
+		return ""
+	}
+	for i := range a.shards() {
+		key, err := e.store.Lineage(shardOrigin(a, i))
+		if errors.Is(err, artifacts.ErrNotFound) {
+			continue // never made, or collected
+		}
+		var art *artifacts.Artifact
+		if err == nil {
+			art, err = e.store.Result(key)
+		}
+		if err == nil {
+			err = e.store.Complete(art)
+		}
+		if err != nil {
+			return fmt.Sprintf("its shard %d/%d is missing or damaged: %v", i, a.shards(), err)
+		}
+	}
+	return ""
+}
+
+// dropEmpty forgets the shards that once had items and now have none.
+func (t *itemRun) dropEmpty(shards []shard) error {
+	full := make(map[int]bool, len(shards))
+	for _, s := range shards {
+		full[s.index] = true
+	}
+	for i := range t.n.shards() {
+		if full[i] {
+			continue
+		}
+		if err := t.r.e.store.DropLineage(shardOrigin(t.n.Action, i)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -93,18 +93,19 @@ func (a *app) specError(err error) error {
 	return err
 }
 
-// openStore opens the store; readOnly neither makes nor changes one.
+// openStore opens the store that is there; readOnly does not change it.
 func (a *app) openStore(readOnly bool) (*artifacts.Store, error) {
-	s, err := artifacts.Open(a.storeDir(), artifacts.Options{ReadOnly: readOnly, OnDamage: a.sayDamage})
-	if readOnly && errors.Is(err, fs.ErrNotExist) {
+	s, err := artifacts.Open(a.storeDir(), artifacts.Options{ReadOnly: readOnly, NoCreate: true, OnDamage: a.sayDamage})
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("there is no store in %s yet: `hearsight run` makes it, --store names another", a.storeDir())
 	}
 	return s, err
 }
 
-// engine opens spec and store and puts an engine on them. The caller closes
-// the store.
-func (a *app) engine(o pipeline.Options) (*pipeline.Engine, *spec.Pipeline, *artifacts.Store, error) {
+// engine opens spec and store and puts an engine on them. Where there is no
+// store, create has one made; else the engine sees an empty one, and nothing is
+// written. The caller closes the store.
+func (a *app) engine(create bool, o pipeline.Options) (*pipeline.Engine, *spec.Pipeline, *artifacts.Store, error) {
 	set, err := a.vars()
 	if err != nil {
 		return nil, nil, nil, err
@@ -124,7 +125,8 @@ func (a *app) engine(o pipeline.Options) (*pipeline.Engine, *spec.Pipeline, *art
 	p := parsed.Pipeline
 	o.Parsed = parsed
 	if s == nil {
-		if s, err = a.openStore(false); err != nil {
+		absent := artifacts.Options{ReadOnly: !create, Absent: !create, OnDamage: a.sayDamage}
+		if s, err = artifacts.Open(a.storeDir(), absent); err != nil {
 			return nil, nil, nil, err
 		}
 	}
@@ -151,7 +153,7 @@ func writeRejects(w io.Writer, rows []pipeline.Reject) (int64, error) {
 
 // planned plans the whole spec and calls use with the plan.
 func (a *app) planned(ctx context.Context, sel pipeline.Selection, use func(*pipeline.Plan, *artifacts.Store) error) (err error) {
-	e, p, s, err := a.engine(pipeline.Options{})
+	e, p, s, err := a.engine(false, pipeline.Options{})
 	if err != nil {
 		return err
 	}

@@ -147,7 +147,7 @@ func (a *app) gcCommand() *cobra.Command {
 // roots are the results that the spec as it stands needs, and the shards that
 // they would be remade from.
 func (a *app) roots(ctx context.Context) (_ []artifacts.Digest, err error) {
-	e, _, s, err := a.engine(pipeline.Options{})
+	e, _, s, err := a.engine(false, pipeline.Options{})
 	if err != nil {
 		return nil, err
 	}

@@ -131,7 +131,7 @@ func (a *app) blocked(p *pipeline.Plan) error {
 // and the one it has now.
 func (a *app) why(ctx context.Context, target string) (err error) {
 	name, _, _ := strings.Cut(target, "/")
-	e, p, s, err := a.engine(pipeline.Options{})
+	e, p, s, err := a.engine(false, pipeline.Options{})
 	if err != nil {
 		return err
 	}

@@ -80,7 +80,7 @@ func (a *app) run(ctx context.Context, sel pipeline.Selection, f runFlags) (err 
 		return usagef("--jobs %d: at least 1", f.jobs)
 	}
 	view, id := a.newView(), runID(time.Now())
-	e, p, s, err := a.engine(pipeline.Options{KeepGoing: f.keepGoing, Events: view.event, RunID: id})
+	e, p, s, err := a.engine(true, pipeline.Options{KeepGoing: f.keepGoing, Events: view.event, RunID: id})
 	if err != nil {
 		return err
 	}

@@ -154,20 +154,21 @@ func sweep(fsys FS, dir, prefix string) {
 		if !e.Type().IsRegular() || !strings.HasPrefix(e.Name(), prefix) || !tempName.MatchString(e.Name()) {
 			continue
 		}
-		if name := filepath.Join(dir, e.Name()); ownerless(name) {
-			_ = fsys.Remove(name)
-		}
+		removeOwnerless(fsys, filepath.Join(dir, e.Name()))
 	}
 }
 
 var tempName = regexp.MustCompile(`^\..+\.tmp-[0-9a-f]{16}$`)
 
-func ownerless(name string) bool {
+// removeOwnerless removes a file that nobody holds. It holds the file itself
+// meanwhile: else a writer could lock it between our look and our removal.
+func removeOwnerless(fsys FS, name string) {
 	f, err := os.Open(name)
 	if err != nil {
-		return false
+		return
 	}
 	defer f.Close()
-	ok, err := Flock(f, Exclusive)
-	return ok && err == nil
+	if ok, err := Flock(f, Exclusive); ok && err == nil {
+		_ = fsys.Remove(name)
+	}
 }

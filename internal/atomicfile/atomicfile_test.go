@@ -153,6 +153,40 @@ func TestSweep(t *testing.T) {
 	}
 }
 
+// watched tells whether a file is held by somebody when it is removed.
+type watched struct {
+	atomicfile.OS
+	t       *testing.T
+	removed int
+}
+
+func (w *watched) Remove(name string) error {
+	w.removed++
+	f, err := os.Open(name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer f.Close()
+	if ok, err := atomicfile.Flock(f, atomicfile.Exclusive); ok || err != nil {
+		w.t.Errorf("%s could be locked by its writer just before it is removed: %v", name, err)
+	}
+	return w.OS.Remove(name)
+}
+
+// TestSweepHoldsWhatItRemoves: a writer that has made its file and not yet
+// locked it must not lose it once it has.
+func TestSweepHoldsWhatItRemoves(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, ".f.tmp-0123456789abcdef"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	w := &watched{t: t}
+	atomicfile.Sweep(w, dir)
+	if w.removed != 1 {
+		t.Errorf("%d files removed, want 1", w.removed)
+	}
+}
+
 func TestFlock(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "l")
 	var f [3]*os.File

@@ -28,13 +28,15 @@ const (
 	Short                   // half of a write is done; EIO for other operations
 	StopBefore              // it and all later ones fail with ErrStopped
 	StopAfter               // it is done, all later ones fail with ErrStopped
+	Torn                    // half of a write is done, and all later operations fail with ErrStopped; StopBefore for others
+	Full                    // it and all later ones that need space fail with ENOSPC
 )
 
 // Faults lists all faults.
-var Faults = []Fault{NoSpace, IOError, NoFiles, Short, StopBefore, StopAfter}
+var Faults = []Fault{NoSpace, IOError, NoFiles, Short, StopBefore, StopAfter, Torn, Full}
 
 func (f Fault) String() string {
-	return [...]string{"no space", "i/o error", "no files", "short write", "stop before", "stop after"}[f]
+	return [...]string{"no space", "i/o error", "no files", "short write", "stop before", "stop after", "torn write", "full disk"}[f]
 }
 
 // An FS counts operations and fails the one numbered At, from 1; with At 0 it
@@ -61,6 +63,12 @@ type Op struct {
 func (o Op) String() string { return o.Kind + " " + o.Name }
 
 var _ atomicfile.FS = (*FS)(nil)
+
+// Stops reports whether nothing more is done after the fault, as if the process had died.
+func (f Fault) Stops() bool { return f == StopBefore || f == StopAfter || f == Torn }
+
+// needsSpace lists the operations that fail on a disk that is and stays full.
+var needsSpace = map[string]bool{"open": true, "mkdir": true, "link": true, "write": true}
 
 // Count returns how many operations there were.
 func (f *FS) Count() int {
@@ -92,15 +100,18 @@ func (f *FS) do(op Op, whole, half func() error) error {
 	stopped := f.stopped
 	if hit {
 		f.what = op.String()
-		f.stopped = f.Fault == StopBefore || f.Fault == StopAfter
+		f.stopped = f.Fault.Stops()
 	}
+	hit = hit || f.Fault == Full && f.n > f.At && f.At > 0 && needsSpace[op.Kind]
 	f.mu.Unlock()
 	switch {
-	case stopped, hit && f.Fault == StopBefore:
+	case hit && f.Fault == Torn && half != nil && !stopped:
+		return errors.Join(half(), ErrStopped)
+	case stopped, hit && (f.Fault == StopBefore || f.Fault == Torn):
 		return ErrStopped
 	case !hit, f.Fault == StopAfter:
 		return whole()
-	case f.Fault == NoSpace:
+	case f.Fault == NoSpace, f.Fault == Full:
 		return syscall.ENOSPC
 	case f.Fault == NoFiles:
 		return syscall.EMFILE
