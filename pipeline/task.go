@@ -37,7 +37,11 @@ func (r *run) runWhole(ctx context.Context, a *Action, in map[string][]*artifact
 		return nil, err
 	}
 	t := r.task(ctx, a, in)
-	if t.Dir, err = r.e.store.Partial(a.Key); err != nil {
+	folder := r.e.store.Partial
+	if a.kind.Scratch {
+		folder = r.e.store.Scratch
+	}
+	if t.Dir, err = folder(a.Key); err != nil {
 		return nil, err
 	}
 	var m artifacts.Manifest

@@ -75,6 +75,7 @@ var Kind = stage.New(stage.Kind{
 	Version: 1,
 	Inputs:  []stage.Input{{Name: "in", Doc: "artifacts that the command reads", Optional: true, Many: true}},
 	Output:  "files",
+	Scratch: true,
 }, Params{Command: []string{}, Outputs: []string{}, Env: map[string]string{}, PassEnv: handedThrough(), Timeout: "1h"}, run)
 
 // Params are the parameters of Kind.

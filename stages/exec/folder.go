@@ -197,7 +197,8 @@ func copyFile(w io.Writer, root *os.Root, name string) error {
 		err = errors.New("it is no regular file any more")
 	}
 	if err == nil {
-		_, err = io.Copy(w, f)
+		// Not io.Copy, whose buffer is larger than most outputs.
+		_, err = io.CopyBuffer(w, struct{ io.Reader }{f}, make([]byte, min(info.Size()+1, 64<<10)))
 	}
 	return errors.Join(err, f.Close())
 }
