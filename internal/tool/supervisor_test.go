@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // withSupervisor has programs started by a supervisor during the test.
@@ -188,7 +190,7 @@ func TestCommandsAreClean(t *testing.T) {
 			t.Fatal(err)
 		}
 		lines := strings.Fields(string(r.Stdout))
-		sid, err := syscall.Getpgid(0)
+		sid, err := unix.Getsid(0)
 		if len(lines) != 8 || strings.Join(lines[:7], " ") != "0 1 2 SigBlk: 0000000000000000 SigIgn: 0000000000000000" || err != nil || lines[7] == strconv.Itoa(sid) {
 			t.Errorf("a command finds %q", lines)
 		}
