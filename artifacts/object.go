@@ -13,12 +13,17 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/hearsight/hearsight/internal/atomicfile"
 )
 
 // writeBuffer gathers the small writes of encoders; larger ones pass through.
 const writeBuffer = 64 << 10
+
+// writeBuffers are those of writers that are done: clearing new ones costs more
+// than writing a small object.
+var writeBuffers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, writeBuffer) }}
 
 const readBuffer = 256 << 10 // bytes hashed at a time
 
@@ -48,7 +53,8 @@ func (s *Store) NewWriter() (*Writer, error) {
 		return nil, fmt.Errorf("write object: %w", s.explain(err))
 	}
 	w := &Writer{s: s, f: f, hash: sha256.New()}
-	w.buf = bufio.NewWriterSize(hashed{w}, writeBuffer)
+	w.buf, _ = writeBuffers.Get().(*bufio.Writer)
+	w.buf.Reset(hashed{w})
 	return w, nil
 }
 
@@ -70,6 +76,9 @@ func (h hashed) Write(p []byte) (int, error) {
 
 // Write appends p to the object.
 func (w *Writer) Write(p []byte) (int, error) {
+	if w.err == nil && w.buf == nil {
+		w.err = fmt.Errorf("write object: %w", fs.ErrClosed)
+	}
 	if w.err != nil {
 		return 0, w.err
 	}
@@ -93,7 +102,17 @@ func (w *Writer) Commit() (Digest, int64, error) {
 		w.Abort()
 		return Digest{}, 0, w.err
 	}
+	w.release()
 	return Digest(w.hash.Sum(nil)), w.size, nil
+}
+
+// release gives the buffer up. There is no writing after it.
+func (w *Writer) release() {
+	if w.buf != nil {
+		w.buf.Reset(nil)
+		writeBuffers.Put(w.buf)
+		w.buf = nil
+	}
 }
 
 func (w *Writer) commit() error {
@@ -137,6 +156,7 @@ func (w *Writer) publish(d Digest, dir string) error {
 // Abort removes the object's bytes unless it was committed. It may be called
 // twice. What it cannot remove goes when the store is next opened.
 func (w *Writer) Abort() {
+	w.release()
 	if !w.done {
 		w.done = true
 		_ = w.f.Close()

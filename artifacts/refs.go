@@ -250,14 +250,20 @@ func (s *Store) writePins(pins map[string]Digest) error {
 // Partial returns the folder in which unfinished work with the key k keeps
 // what it wants to find again, and makes it if need be. Its contents are the
 // worker's: the store does not look at them. Who works there holds a lock.
-func (s *Store) Partial(k ActionKey) (string, error) {
+func (s *Store) Partial(k ActionKey) (string, error) { return s.partial(k, true) }
+
+// Scratch is Partial for work that finds nothing again: the folder may be gone
+// after a power failure.
+func (s *Store) Scratch(k ActionKey) (string, error) { return s.partial(k, false) }
+
+func (s *Store) partial(k ActionKey, durable bool) (string, error) {
 	if s.o.ReadOnly {
 		return "", fmt.Errorf("partial work: %w", ErrReadOnly)
 	}
 	dir := s.partialPath(k)
 	// Not mkdir with its memory of what is there: DropPartial removes it.
 	err := s.fs.Mkdir(dir, 0o755)
-	if err == nil {
+	if err == nil && durable {
 		err = s.fs.SyncDir(s.path("partial"))
 	}
 	if err != nil && !errors.Is(err, fs.ErrExist) {

@@ -92,6 +92,12 @@ type Executor interface {
 	CPUs() int
 }
 
+// An Accountant is an Executor that knows of processor time which the system
+// does not count as ours or our children's.
+type Accountant interface {
+	CPUTime() time.Duration
+}
+
 // A Job is a piece of work: a whole stage or one item of a stage. A job of a
 // stage that works item by item holds no core itself; its items do.
 type Job struct {
@@ -99,6 +105,7 @@ type Job struct {
 	CPUs        int           // cores it holds, at most the Executor's; 0: none
 	MemoryBytes int64         // memory it holds; 0: no statement
 	Time        time.Duration // longest it may take; 0: no limit
+	OutputBytes int64         // most that a program may print or write into a file; 0: no limit
 	Run         func(ctx context.Context) error
 }
 

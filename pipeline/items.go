@@ -62,7 +62,7 @@ func (r *run) runItems(ctx context.Context, n *node, in map[string][]*artifacts.
 		return nil, err
 	}
 	res := n.Stage.Resources
-	job := Job{Stage: n.Stage.Name, MemoryBytes: res.MemoryBytes, Time: res.Time}
+	job := Job{Stage: n.Stage.Name, MemoryBytes: res.MemoryBytes, Time: res.Time, OutputBytes: res.OutputBytes}
 	job.Run = func(ctx context.Context) error {
 		art, err = t.run(ctx)
 		return err

@@ -288,9 +288,12 @@ func LastTimes(store *artifacts.Store, runs int) map[string]StageTime {
 	return out
 }
 
-// cpuSeconds is the processor time that this process and the children it
-// waited for have used.
-func cpuSeconds() (s float64) {
+// cpuSeconds is the processor time that this process, the children it waited
+// for and those that the executor knows of have used.
+func (r *run) cpuSeconds() (s float64) {
+	if a, ok := r.exec.(Accountant); ok {
+		s = a.CPUTime().Seconds()
+	}
 	for _, who := range []int{syscall.RUSAGE_SELF, syscall.RUSAGE_CHILDREN} {
 		var u syscall.Rusage
 		if syscall.Getrusage(who, &u) == nil {

@@ -61,6 +61,7 @@ func (e *packer) stage(s *spec.Stage) {
 	e.int(int64(s.Resources.CPUs))
 	e.int(s.Resources.MemoryBytes)
 	e.int(int64(s.Resources.Time))
+	e.int(s.Resources.OutputBytes)
 	e.int(int64(math.Float64bits(s.MaxRejects.Share)))
 	e.int(s.MaxRejects.Count)
 	e.flag(s.MaxRejects.Given)
@@ -204,7 +205,7 @@ func (d *unpacker) stage(s *spec.Stage) {
 	})
 	s.Params = unpackMap(d, d.value)
 	s.Matrix = unpackMap(d, d.text)
-	s.Resources = spec.Resources{CPUs: int(d.int()), MemoryBytes: d.int(), Time: time.Duration(d.int())}
+	s.Resources = spec.Resources{CPUs: int(d.int()), MemoryBytes: d.int(), Time: time.Duration(d.int()), OutputBytes: d.int()}
 	s.MaxRejects = spec.MaxRejects{Share: math.Float64frombits(uint64(d.int())), Count: d.int(), Given: d.flag(), IsCnt: d.flag()}
 	s.Shards = int(d.int())
 	s.Pos = d.pos()

@@ -80,7 +80,7 @@ func (e *Engine) Run(ctx context.Context, p *Plan, exec Executor) (*Result, erro
 	if err != nil {
 		return nil, errors.Join(err, use.Unlock())
 	}
-	began, cpu := e.o.Clock.Now(), cpuSeconds()
+	began, cpu := e.o.Clock.Now(), r.cpuSeconds()
 	r.emit(r.started())
 	inner, stop := context.WithCancelCause(ctx)
 	failures := r.loop(inner, stop)
@@ -91,7 +91,7 @@ func (e *Engine) Run(ctx context.Context, p *Plan, exec Executor) (*Result, erro
 		res.Stages = append(res.Stages, n.res)
 	}
 	err = errors.Join(failures...)
-	end := Event{Type: RunEnded, State: "done", Seconds: e.o.Clock.Now().Sub(began).Seconds(), CPUSeconds: cpuSeconds() - cpu}
+	end := Event{Type: RunEnded, State: "done", Seconds: e.o.Clock.Now().Sub(began).Seconds(), CPUSeconds: r.cpuSeconds() - cpu}
 	switch {
 	case err != nil:
 		end.State = "failed"

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"maps"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -38,10 +37,11 @@ func (r *run) runWhole(ctx context.Context, a *Action, in map[string][]*artifact
 		return nil, err
 	}
 	t := r.task(ctx, a, in)
-	if t.Dir, err = r.e.store.Partial(a.Key); err != nil {
-		return nil, err
+	folder := r.e.store.Partial
+	if a.kind.Scratch {
+		folder = r.e.store.Scratch
 	}
-	if t.RunDir, err = r.stageDir(a); err != nil {
+	if t.Dir, err = folder(a.Key); err != nil {
 		return nil, err
 	}
 	var m artifacts.Manifest
@@ -50,7 +50,7 @@ func (r *run) runWhole(ctx context.Context, a *Action, in map[string][]*artifact
 		defer out.abort()
 		t.Out = out
 		res := a.Stage.Resources
-		job := Job{Stage: a.Stage.Name, CPUs: t.CPUs, MemoryBytes: res.MemoryBytes, Time: res.Time}
+		job := Job{Stage: a.Stage.Name, CPUs: t.CPUs, MemoryBytes: res.MemoryBytes, Time: res.Time, OutputBytes: res.OutputBytes}
 		job.Run = func(ctx context.Context) error { return a.kind.Run(ctx, t, a.canonical) }
 		if err := r.exec.Do(ctx, job); err != nil {
 			return err
@@ -73,7 +73,8 @@ func (r *run) runWhole(ctx context.Context, a *Action, in map[string][]*artifact
 
 // task returns what the body of a is handed, but for its folders and output.
 func (r *run) task(ctx context.Context, a *Action, in map[string][]*artifacts.Artifact) *stage.Task {
-	t := &stage.Task{Stage: a.Stage.Name, Inputs: in, CPUs: r.cpus(a), Numeric: r.e.o.Numeric, Out: noOutput{}, Now: r.e.o.Clock.Now}
+	t := &stage.Task{Stage: a.Stage.Name, Inputs: in, CPUs: r.cpus(a), Numeric: r.e.o.Numeric, Out: noOutput{}, Now: r.e.o.Clock.Now,
+		RunDir: r.stageDir(a)}
 	t.Paths = make(map[string]string, len(a.ext))
 	a.outside(t)
 	t.Report = func(p stage.Progress) {
@@ -127,14 +128,10 @@ func (r *run) manifest(a *Action, out *output) (artifacts.Manifest, error) {
 	return m, r.addRejects(a, &m, rejects)
 }
 
-// stageDir makes the stage's folder in the run's. The name is escaped: it may
-// hold anything.
-func (r *run) stageDir(a *Action) (string, error) {
-	dir := filepath.Join(r.dir, "stage-"+url.PathEscape(a.Stage.Name))
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", err
-	}
-	return dir, nil
+// stageDir is the stage's folder in the run's. The name is escaped: it may hold
+// anything.
+func (r *run) stageDir(a *Action) string {
+	return filepath.Join(r.dir, "stage-"+url.PathEscape(a.Stage.Name))
 }
 
 // addRejects adds the part that names the rejected items, or fails if they are

@@ -22,12 +22,18 @@
 //	in           where its inputs come from: {port: stage} or {port: [stage, stage]}
 //	with         parameters of the kind; those left out have the kind's defaults
 //	matrix       the stage several times, with different settings
-//	resources    {cpus: 2, memory: 8GiB, time: 12h}: what it may use; no result depends on it
+//	resources    {cpus: 2, memory: 8GiB, time: 12h, output: 1GiB}: what it may use; no result depends on it
 //	max_rejects  how many items may be set aside before the stage fails: a share (2%) or a count (3);
 //	             1 % if not given, but never less than one item
 //	shards       parts that the items are cut into, 1 to 100
 //
 // shards is for kinds that work item by item; any kind may set items aside.
+//
+// Of resources, cpus and memory are what a stage counts for beside others that
+// run at the same time. time, memory and output are limits as well: a stage that
+// takes longer fails, and so does one that starts a program which, with all that
+// it starts in turn, has more than memory in use, or which prints more than output
+// or writes a larger file. Such a program is ended, and its children with it.
 //
 // # Inputs
 //

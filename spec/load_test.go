@@ -92,7 +92,7 @@ func TestPaper(t *testing.T) {
 			"audio": "conv3", "frames": int64(512), "epochs": int64(150), "checkpoint_every": "5m", "rates": []any{1.0, 0.5},
 		},
 		Matrix:    map[string]string{"system": "VGG19_3", "tower": "vgg19", "audio": "conv3", "frames": "512"},
-		Resources: Resources{CPUs: 2, MemoryBytes: 8 << 30, Time: 12 * time.Hour},
+		Resources: Resources{CPUs: 2, MemoryBytes: 8 << 30, Time: 12 * time.Hour, OutputBytes: 1 << 30},
 		ParamPos: map[string]Pos{
 			"audio": {file, 15, 19}, "frames": {file, 15, 39}, "epochs": {file, 15, 60},
 			"checkpoint_every": {file, 15, 91}, "rates": {file, 15, 102},

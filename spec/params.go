@@ -270,7 +270,7 @@ func (c *checker) plain(n *node) any {
 var (
 	errUnit = errors.New("a number with a unit")
 
-	resourceKeys = []string{"cpus", "memory", "time"}
+	resourceKeys = []string{"cpus", "memory", "time", "output"}
 )
 
 const (
@@ -317,6 +317,12 @@ func (c *checker) resources(s *rawStage, sc *scope, st *Stage) {
 				c.report(f.value.at, "", "time is a number with a unit, such as 90s, 15m or 12h, not %s", f.value.what())
 			}
 			st.Resources.Time = d
+		case "output":
+			b, err := ParseBytes(f.value.text)
+			if err != nil || b <= 0 || f.value.typ == tList || f.value.typ == tMap {
+				c.report(f.value.at, "", "output is a number with a unit, such as 64MiB or 1GiB, not %s", f.value.what())
+			}
+			st.Resources.OutputBytes = b
 		}
 	}
 }

@@ -107,8 +107,9 @@ func matrixSchema() *jsonschema.Schema {
 func resourcesSchema() *jsonschema.Schema {
 	s := object(
 		"cpus", orVar(&jsonschema.Schema{Type: "integer", Minimum: "1", Maximum: json.Number(fmt.Sprint(maxCPUs)), Description: "cores"}),
-		"memory", &jsonschema.Schema{Type: "string", Description: "such as 8GiB"},
+		"memory", &jsonschema.Schema{Type: "string", Description: "what it counts for beside other stages, and the limit of each program that it starts, its children included, such as 8GiB"},
 		"time", &jsonschema.Schema{Type: "string", Description: "limit, such as 12h"},
+		"output", &jsonschema.Schema{Type: "string", Description: "limit of what each program that it starts prints, and of each file that it writes, such as 1GiB"},
 	)
 	s.Description = "what the stage may use; no result depends on it"
 	return s

@@ -40,9 +40,16 @@ type Stage struct {
 
 // Resources are what a stage may use. They never change a result.
 type Resources struct {
-	CPUs        int           // 0: as the kind says
-	MemoryBytes int64         // 0: no statement
+	CPUs int // 0: as the kind says
+	// MemoryBytes is what the stage counts for in the run's budget, and the
+	// limit of each program that it starts, with that program's children. 0: no
+	// statement.
+	MemoryBytes int64
 	Time        time.Duration // 0: no limit
+	// OutputBytes is the most that each program which the stage starts may
+	// print, on stdout and stderr each, and write into one file. 0: no limit of
+	// the spec's.
+	OutputBytes int64
 }
 
 // MaxRejects is how many items a stage may set aside: a share or a count.

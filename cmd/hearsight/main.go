@@ -33,11 +33,13 @@ func main() {
 	switch {
 	case inspect.IsChild(os.Args):
 		os.Exit(inspect.Child(os.Args))
-	case tool.IsSentinel(os.Args):
-		os.Exit(tool.Sentinel(os.Stdin))
+	case tool.IsSupervisor(os.Args):
+		os.Exit(tool.Supervise())
 	}
-	tool.UseSentinel()
-	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+	tool.UseSupervisor()
+	code := run(os.Args[1:], os.Stdout, os.Stderr)
+	tool.CloseSupervisor()
+	os.Exit(code)
 }
 
 // run is main with its edges passed in.

@@ -47,6 +47,8 @@ func (a *app) runCommand() *cobra.Command {
 		Use:   "run [STAGE...]",
 		Short: "Run what is not up to date",
 		Long: "Runs the stages named, with all they need, or the whole spec. What is up to date is not run; an interrupted run goes on where it was.\n\n" +
+			"Limits of a stage stand in the spec, resources: {memory: 8GiB, time: 12h, output: 1GiB}: a program that goes over them is ended with its children. " +
+			"What programs leave running, in whatever session, ends with the run, also when that is killed.\n\n" +
 			"Exit codes: 0 done, 1 failed, 2 bad usage or spec, 3 too many items rejected, 75 interrupted and resumable, 130 cancelled by you.",
 		Example: "  hearsight run                          everything in pipeline.yaml\n" +
 			"  hearsight run scores@VGG16_5           one result and all it needs\n" +

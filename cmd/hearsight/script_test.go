@@ -14,7 +14,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if inspect.IsChild(os.Args) || tool.IsSentinel(os.Args) {
+	if inspect.IsChild(os.Args) || tool.IsSupervisor(os.Args) {
 		main() // the children of tests that run in this process
 	}
 	testscript.Main(m, map[string]func(){"hearsight": main})

@@ -42,6 +42,23 @@ func Find(ctx context.Context, name string, versionArgs ...string) (Tool, error)
 	return Tool{}, fmt.Errorf("ask %s for its version: it printed nothing", name)
 }
 
+// PathIn is Path with folders, a list as in PATH, in place of PATH. Entries that
+// are not absolute are passed over: they mean another folder to everyone.
+func PathIn(folders, name string) (string, error) {
+	if strings.Contains(name, "/") {
+		return Path(name)
+	}
+	for _, dir := range filepath.SplitList(folders) {
+		if !filepath.IsAbs(dir) {
+			continue
+		}
+		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("find %s: %w", name, exec.ErrNotFound)
+}
+
 // Path looks name up on PATH and returns where it lies, absolute. A program
 // found only through a relative entry of PATH is not taken.
 func Path(name string) (string, error) {

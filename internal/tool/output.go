@@ -40,31 +40,37 @@ func withStderr(s string) string {
 }
 
 // limited passes at most left bytes on to w, then says so once and swallows
-// the rest: a program that is being ended must not block on a full pipe.
+// the rest: a program that is being ended must not block on a full pipe. So it
+// does with what w cannot take.
 type limited struct {
 	w    io.Writer
 	left int64
 	name string
-	over chan<- string
+	over chan<- string // gets why the program is to be ended
 	said bool
+	err  error // of w
 }
 
 func (l *limited) Write(b []byte) (int, error) {
 	n := len(b)
 	if int64(n) > l.left {
 		b = b[:l.left]
-		if !l.said {
-			l.said = true
-			l.over <- l.name
-		}
+		l.say("printed too much on " + l.name)
 	}
 	l.left -= int64(len(b))
-	if len(b) > 0 {
-		if _, err := l.w.Write(b); err != nil {
-			return 0, err
+	if len(b) > 0 && l.err == nil {
+		if _, l.err = l.w.Write(b); l.err != nil {
+			l.say("could not have its " + l.name + " kept")
 		}
 	}
 	return n, nil
+}
+
+func (l *limited) say(why string) {
+	if !l.said {
+		l.said = true
+		l.over <- why
+	}
 }
 
 // buffer collects output. It has a lock because a copying goroutine that was

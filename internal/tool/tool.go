@@ -1,14 +1,13 @@
 package tool
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -20,12 +19,15 @@ const (
 	// pipeWait is how long a pipe may stay open after the program and its
 	// group are dead. Only a process that fled the group can hold it.
 	pipeWait = time.Second
+	// pipeTick is how often such a process is looked for meanwhile.
+	pipeTick = 20 * time.Millisecond
 )
 
 // A Cmd is one run of an outside program. The zero value of everything but
 // Path is usable.
 type Cmd struct {
 	Path string   // program; a name without a slash is looked up on PATH
+	Name string   // what it is called by, if not Path
 	Args []string // arguments, without the program's own name
 	Dir  string   // working directory; empty: ours
 	// Env is the whole environment, as NAME=VALUE. nil is BaseEnv().
@@ -40,15 +42,14 @@ type Cmd struct {
 	Timeout time.Duration
 	// Grace is the time between TERM and KILL. 0: 1 s.
 	Grace time.Duration
-	// Family says that the program may start others, which must not outlive us
-	// either, however we die: it begins only when the sentinel knows its group.
-	Family bool
 	// MaxOutputBytes limits stdout and stderr, each. 0: 64 MiB.
 	MaxOutputBytes int64
-	// MaxFileBytes limits each file the program writes, and MaxMemoryBytes its
-	// address space. 0: no limit. They are set just after the program has
-	// started, and only where the system has prlimit (Linux).
-	MaxFileBytes, MaxMemoryBytes int64
+	// MaxFileBytes limits each file the program writes. 0: no limit.
+	MaxFileBytes int64
+	// MaxMemoryBytes limits the memory that the program and those that it
+	// started have in use together, a page that they share counting once. It is
+	// looked at 40 times a second, and only on Linux. 0: no limit.
+	MaxMemoryBytes int64
 }
 
 // A Result is what a program left when it ended.
@@ -56,6 +57,7 @@ type Result struct {
 	Stdout []byte        // empty if Cmd.Stdout was given
 	Stderr string        // the last lines
 	CPU    time.Duration // user and system time of the program and the children it waited for
+	MaxRSS int64         // most memory in use by one of them, in bytes
 }
 
 // BaseEnv is the environment programs get unless told otherwise: where
@@ -74,74 +76,38 @@ func BaseEnv() []string {
 // Run runs c and waits until it and its process group have ended. If ctx ends
 // first the group is ended too, and the error wraps context.Cause(ctx). Other
 // errors are *ExitError (it said no, or a signal ended it), *LimitError (we
-// ended it) and those of starting it. Safe for concurrent use.
+// ended it) and those of starting it. The limits of ctx hold as well as those
+// of c. Safe for concurrent use.
 func Run(ctx context.Context, c Cmd) (Result, error) {
 	name := c.name()
 	if err := ctx.Err(); err != nil {
 		return Result{}, fmt.Errorf("run %s: %w", name, context.Cause(ctx))
 	}
-	// Pdeathsig is sent when the thread that forked ends, not the process. The
-	// thread is ours until the program has ended, so it cannot end before.
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-
-	p := newProcess(c)
-	if err := p.start(); err != nil {
+	p := newProcess(c.under(ctx))
+	r, err := p.request()
+	if err == nil {
+		err = p.start(r)
+	}
+	if err != nil {
 		return Result{}, fmt.Errorf("start %s: %w", name, err)
 	}
-	limitProcess(p.cmd.Process.Pid, c.MaxFileBytes, c.MaxMemoryBytes)
-	stopped := make(chan struct{})
-	ended := make(chan struct{})
-	go func() {
-		defer close(stopped)
-		p.watch(ctx, ended)
-	}()
-	err := waitGroup(p.cmd, func() {
-		close(ended)
-		<-stopped
-	})
-	tellSentinel('-', p.cmd.Process.Pid)
-	return p.result(ctx, name, err)
+	rep, known := p.watch(ctx)
+	open := p.finishPipes()
+	if !known {
+		return p.left(), fmt.Errorf("run %s: %w", name, errSupervisor)
+	}
+	if rep.Errno != 0 {
+		return Result{}, fmt.Errorf("start %s: %w", name, &os.PathError{Op: "fork/exec", Path: r.Path, Err: syscall.Errno(rep.Errno)})
+	}
+	return p.result(ctx, rep, open)
 }
 
-// gate is a shell's program that waits for a line on descriptor 3 and then
-// becomes the program it was given. If the pipe closes instead, we have died.
-// What shells add to the environment is taken out again.
-const gate = `read -r go <&3 || exit 125; unset go PWD OLDPWD SHLVL; exec "$0" "$@" 3<&-`
-
-// start starts the process and makes it known to the sentinel.
-func (p *process) start() error {
-	if !p.c.Family || !wakeSentinel() {
-		if err := p.cmd.Start(); err != nil {
-			return err
-		}
-		tellSentinel('+', p.cmd.Process.Pid)
-		return nil
-	}
-	path, err := p.c.lookUp() // so that what is not there is our error and not the shell's
-	if err != nil {
-		return err
-	}
-	r, w, err := os.Pipe()
-	if err != nil {
-		return err
-	}
-	p.cmd.Path, p.cmd.Args = "/bin/sh", append([]string{"sh", "-c", gate, path}, p.c.Args...)
-	p.cmd.ExtraFiles = []*os.File{r}
-	if err := errors.Join(p.cmd.Start(), r.Close()); err != nil {
-		return errors.Join(err, w.Close())
-	}
-	tellSentinel('+', p.cmd.Process.Pid)
-	_, err = w.WriteString("go\n") // EPIPE: it was killed already, which Wait will say
-	if errors.Is(err, syscall.EPIPE) {
-		err = nil
-	}
-	return errors.Join(err, w.Close())
-}
-
-// lookUp returns the program as a shell in c.Dir is to call it.
+// lookUp returns the program's file, as seen from c.Dir.
 func (c Cmd) lookUp() (string, error) {
-	if !strings.Contains(c.Path, "/") || filepath.IsAbs(c.Path) {
+	if filepath.IsAbs(c.Path) {
+		return c.Path, nil // whether it is there is seen when it starts
+	}
+	if !strings.Contains(c.Path, "/") {
 		return exec.LookPath(c.Path)
 	}
 	// A relative path is one in the folder that the program runs in.
@@ -156,42 +122,126 @@ func (c Cmd) name() string { return c.Path[strings.LastIndexByte(c.Path, '/')+1:
 
 // process is a Cmd being run.
 type process struct {
-	c      Cmd
-	cmd    *exec.Cmd
-	stdout buffer
-	stderr tail
-	over   chan string // which stream went over its limit
-	why    string      // set by watch: why we ended it; empty: we did not
+	c       Cmd
+	running *running
+	pipes   []*pipe
+	stdout  buffer
+	stderr  tail
+	over    chan string // why a stream had enough
+	why     string      // set by watch: why we ended it; empty: we did not
 }
 
-func newProcess(c Cmd) *process {
-	p := &process{c: c, over: make(chan string, 2)}
-	p.cmd = exec.Command(c.Path, c.Args...)
-	p.cmd.Dir, p.cmd.Env, p.cmd.Stdin = c.Dir, c.Env, c.Stdin
-	if c.Env == nil {
-		p.cmd.Env = BaseEnv()
+func newProcess(c Cmd) *process { return &process{c: c, over: make(chan string, 2)} }
+
+// request says what is to be started.
+func (p *process) request() (*request, error) {
+	path, err := p.c.lookUp()
+	if err != nil {
+		return nil, err
 	}
-	limit := c.MaxOutputBytes
-	if limit <= 0 {
-		limit = defaultMaxOutputBytes
+	dir := p.c.Dir
+	if dir != "" { // the supervisor may be elsewhere
+		if dir, err = filepath.Abs(dir); err != nil {
+			return nil, err
+		}
 	}
-	var out, errOut io.Writer = &p.stdout, &p.stderr
-	if c.Stdout != nil {
-		out = c.Stdout
+	r := &request{ID: supervisor.ids.Add(1), Path: path, Args: append([]string{cmp.Or(p.c.Name, p.c.Path)}, p.c.Args...), Dir: dir, Env: lastOfEach(p.c.Env),
+		Stdin: p.c.Stdin != nil, MaxFileBytes: p.c.MaxFileBytes, MaxMemoryBytes: p.c.MaxMemoryBytes}
+	if p.c.Env == nil {
+		r.Env = BaseEnv()
 	}
-	if c.Stderr != nil {
-		errOut = io.MultiWriter(&p.stderr, c.Stderr)
-	}
-	p.cmd.Stdout = &limited{w: out, left: limit, name: "stdout", over: p.over}
-	p.cmd.Stderr = &limited{w: errOut, left: limit, name: "stderr", over: p.over}
-	p.cmd.SysProcAttr = ownGroup()
-	p.cmd.WaitDelay = pipeWait
-	return p
+	return r, r.check()
 }
 
-// watch ends the group when ctx ends, time is up or too much was printed, and
-// returns when the program has ended.
-func (p *process) watch(ctx context.Context, ended <-chan struct{}) {
+// lastOfEach leaves of several variables of one name the last.
+func lastOfEach(env []string) []string {
+	at := make(map[string]int, len(env))
+	out := make([]string, 0, len(env))
+	for _, v := range env {
+		name, _, _ := strings.Cut(v, "=")
+		if i, ok := at[name]; ok {
+			out[i] = v
+			continue
+		}
+		at[name] = len(out)
+		out = append(out, v)
+	}
+	return out
+}
+
+// start starts the program with its pipes.
+func (p *process) start(r *request) (err error) {
+	var theirs []*os.File
+	defer func() {
+		for _, f := range theirs {
+			_ = f.Close() // it has its own by now
+		}
+		if err != nil {
+			p.closePipes()
+		}
+	}()
+	stdin, isFile := p.c.Stdin.(*os.File)
+	if p.c.Stdin != nil && !isFile {
+		f, w, err := os.Pipe()
+		if err != nil {
+			return err
+		}
+		theirs, stdin = append(theirs, f), f
+		p.pipes = append(p.pipes, &pipe{f: w, copy: func() { _, _ = io.Copy(w, p.c.Stdin); _ = w.Close() }}) // a program need not read all
+	}
+	var files []int
+	if stdin != nil {
+		files = append(files, int(stdin.Fd()))
+	}
+	for _, to := range p.outputs() {
+		f, w, err := os.Pipe()
+		if err != nil {
+			return err
+		}
+		theirs, files = append(theirs, w), append(files, int(w.Fd()))
+		p.pipes = append(p.pipes, &pipe{f: f, out: to, copy: func() { drain(to, f) }})
+	}
+	if p.running, err = startProgram(r, files); err != nil {
+		return err
+	}
+	for _, x := range p.pipes {
+		x.begin()
+	}
+	return nil
+}
+
+// startProgram has the supervisor start a program, or does it here if there is
+// to be none.
+func startProgram(r *request, files []int) (*running, error) {
+	c, err := supervised()
+	if err != nil {
+		return nil, err
+	}
+	if c != nil {
+		return c.start(r, files)
+	}
+	fds := make([]uintptr, 0, maxFiles)
+	if !r.Stdin {
+		null, err := os.Open(os.DevNull)
+		if err != nil {
+			return nil, err
+		}
+		defer null.Close() // only read
+		fds = append(fds, null.Fd())
+	}
+	for _, f := range files {
+		fds = append(fds, uintptr(f))
+	}
+	run, err := startHere(r, fds)
+	if err != nil {
+		return nil, &os.PathError{Op: "fork/exec", Path: r.Path, Err: err}
+	}
+	return run, nil
+}
+
+// watch waits until the program has ended, and ends it when ctx ends, time is
+// up or too much was printed. It reports false if nobody can tell any more.
+func (p *process) watch(ctx context.Context) (reply, bool) {
 	var timeout <-chan time.Time
 	if p.c.Timeout > 0 {
 		t := time.NewTimer(p.c.Timeout)
@@ -199,16 +249,15 @@ func (p *process) watch(ctx context.Context, ended <-chan struct{}) {
 		timeout = t.C
 	}
 	select {
-	case <-ended:
-		return
+	case r, ok := <-p.running.ended:
+		return r, ok
 	case <-ctx.Done():
-		p.why = "cancelled"
+		p.why = cancelled
 	case <-timeout:
 		p.why = fmt.Sprintf("took longer than %v", p.c.Timeout)
-	case stream := <-p.over:
-		p.why = "printed too much on " + stream
+	case p.why = <-p.over:
 	}
-	killGroup(p.cmd.Process.Pid, syscall.SIGTERM)
+	p.running.signal(syscall.SIGTERM)
 	grace := p.c.Grace
 	if grace <= 0 {
 		grace = defaultGrace
@@ -216,42 +265,116 @@ func (p *process) watch(ctx context.Context, ended <-chan struct{}) {
 	t := time.NewTimer(grace)
 	defer t.Stop()
 	select {
-	case <-ended:
+	case r, ok := <-p.running.ended:
+		return r, ok
 	case <-t.C:
-		killGroup(p.cmd.Process.Pid, syscall.SIGKILL)
-		<-ended
 	}
+	p.running.signal(syscall.SIGKILL)
+	r, ok := <-p.running.ended
+	return r, ok
 }
 
-// result says what became of the process, whose Wait returned err.
-func (p *process) result(ctx context.Context, name string, err error) (Result, error) {
-	r := Result{Stdout: p.stdout.bytes(), Stderr: p.stderr.lines()}
-	if st := p.cmd.ProcessState; st != nil {
-		r.CPU = st.UserTime() + st.SystemTime()
-	}
+// cancelled is why a program was ended whose context did.
+const cancelled = "cancelled"
+
+// left is what the program left when it ended.
+func (p *process) left() Result { return Result{Stdout: p.stdout.bytes(), Stderr: p.stderr.lines()} }
+
+// result says what became of the program. open says that its output was still
+// held open by somebody when it was given up.
+func (p *process) result(ctx context.Context, rep reply, open bool) (Result, error) {
+	name := p.c.name()
+	r := p.left()
+	r.CPU, r.MaxRSS = rep.CPU, rep.MaxRSS
 	if p.why == "" {
 		select { // it ended by itself just after going over
-		case stream := <-p.over:
-			p.why = "printed too much on " + stream
+		case p.why = <-p.over:
 		default:
 		}
 	}
-	var exit *exec.ExitError
+	if rep.OverRAM > 0 {
+		p.why = fmt.Sprintf("used more memory than %s", sizeText(p.c.MaxMemoryBytes))
+	} else if p.why == "" && rep.Status.Signaled() && rep.Status.Signal() == syscall.SIGXFSZ && p.c.MaxFileBytes > 0 {
+		p.why = fmt.Sprintf("wrote a file larger than %s", sizeText(p.c.MaxFileBytes))
+	}
+	for _, x := range p.pipes {
+		if x.out != nil && x.out.err != nil && p.why != cancelled {
+			return r, fmt.Errorf("run %s: keep its %s: %w", name, x.out.name, x.out.err)
+		}
+	}
 	switch {
-	case p.why == "cancelled":
-		return r, fmt.Errorf("run %s: %w", name, context.Cause(ctx))
+	case p.why == cancelled:
+		return r, fmt.Errorf("run %s: %w%s", name, context.Cause(ctx), withStderr(r.Stderr))
 	case p.why != "":
 		return r, &LimitError{Name: name, Reason: p.why, Stderr: r.Stderr}
-	case errors.As(err, &exit):
-		e := &ExitError{Name: name, Code: exit.ExitCode(), Stderr: r.Stderr}
-		if ws, ok := exit.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
-			e.Signal = ws.Signal()
-		}
-		return r, e
-	case errors.Is(err, exec.ErrWaitDelay):
+	case rep.Status.Signaled():
+		return r, &ExitError{Name: name, Code: -1, Signal: rep.Status.Signal(), Stderr: r.Stderr}
+	case rep.Status.ExitStatus() != 0:
+		return r, &ExitError{Name: name, Code: rep.Status.ExitStatus(), Stderr: r.Stderr}
+	case open:
 		return r, &LimitError{Name: name, Reason: "left a process behind that holds its output open", Stderr: r.Stderr}
-	case err != nil:
-		return r, fmt.Errorf("run %s: %w", name, err)
 	}
 	return r, nil
+}
+
+// Limits are what a program may use. They are not in Cmd alone because who runs
+// a stage knows them and the stage need not.
+type Limits struct {
+	// MemoryBytes limits the memory that a program and its children have in
+	// use together. Over it they are killed. Linux only. 0: no limit.
+	MemoryBytes int64
+	// OutputBytes limits what a program prints, on stdout and stderr each, and
+	// the size of each file that it writes. 0: no limit but the Cmd's.
+	OutputBytes int64
+}
+
+type limitsKey struct{}
+
+// WithLimits returns a context under which every program keeps to l too.
+func WithLimits(ctx context.Context, l Limits) context.Context {
+	if l == (Limits{}) {
+		return ctx
+	}
+	return context.WithValue(ctx, limitsKey{}, l)
+}
+
+// LimitsOf returns the limits of a context.
+func LimitsOf(ctx context.Context) Limits {
+	l, _ := ctx.Value(limitsKey{}).(Limits)
+	return l
+}
+
+// under returns c with the limits of ctx where those are tighter.
+func (c Cmd) under(ctx context.Context) Cmd {
+	l := LimitsOf(ctx)
+	c.MaxMemoryBytes = tighter(c.MaxMemoryBytes, l.MemoryBytes)
+	c.MaxFileBytes = tighter(c.MaxFileBytes, l.OutputBytes)
+	if c.MaxOutputBytes <= 0 {
+		c.MaxOutputBytes = defaultMaxOutputBytes
+	}
+	c.MaxOutputBytes = tighter(c.MaxOutputBytes, l.OutputBytes)
+	return c
+}
+
+func tighter(a, b int64) int64 {
+	if a <= 0 || b > 0 && b < a {
+		return b
+	}
+	return a
+}
+
+// limitNextFiles limits the size of files that the next child writes, from its
+// first instruction on, until restore is called. It limits this process too,
+// which a supervisor does not mind: it writes none.
+func limitNextFiles(n int64) (restore func()) {
+	var was syscall.Rlimit
+	if n <= 0 || syscall.Getrlimit(syscall.RLIMIT_FSIZE, &was) != nil {
+		return func() {}
+	}
+	now := was
+	now.Cur = min(was.Cur, uint64(n))
+	if syscall.Setrlimit(syscall.RLIMIT_FSIZE, &now) != nil {
+		return func() {}
+	}
+	return func() { _ = syscall.Setrlimit(syscall.RLIMIT_FSIZE, &was) } // the soft limit can always go back to what it was
 }

@@ -21,7 +21,17 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv("TOOL_TEST_PARENT") == "1" { // see TestDiesWithUs
+	if IsSupervisor(os.Args) {
+		os.Exit(Supervise())
+	}
+	if n, err := strconv.Atoi(os.Getenv("TOOL_TEST_MEMORY")); err == nil { // see TestMemoryLimit
+		useMemory(n << 20)
+		return
+	}
+	if mode := os.Getenv("TOOL_TEST_PARENT"); mode != "" { // see killParent
+		if mode == "supervisor" {
+			UseSupervisor()
+		}
 		_, err := Run(context.Background(), sh(os.Getenv("TOOL_TEST_SCRIPT")))
 		fmt.Println(err)
 		return
@@ -103,7 +113,7 @@ func waitDead(t *testing.T, pidFile string) {
 
 func TestTimeoutKillsGroup(t *testing.T) {
 	pidFile := filepath.Join(t.TempDir(), "pid")
-	c := sh(fmt.Sprintf("sleep 1000 & echo $! >%s; trap '' TERM; while :; do sleep 1000; done", pidFile))
+	c := sh(fmt.Sprintf("sleep 60 & echo $! >%s; trap '' TERM; while :; do sleep 60; done", pidFile))
 	c.Timeout, c.Grace = 300*time.Millisecond, 100*time.Millisecond
 	start := time.Now()
 	_, err := Run(context.Background(), c)
@@ -129,7 +139,7 @@ func TestCancel(t *testing.T) {
 		os.ReadFile(started)
 		cancel(cause)
 	}()
-	_, err := Run(ctx, sh("echo >"+started+"; sleep 1000"))
+	_, err := Run(ctx, sh("echo >"+started+"; sleep 60"))
 	if !errors.Is(err, cause) {
 		t.Errorf("got %v, want the cause", err)
 	}
@@ -140,7 +150,7 @@ func TestCancel(t *testing.T) {
 
 func TestGrandchildHoldingThePipe(t *testing.T) {
 	pidFile := filepath.Join(t.TempDir(), "pid")
-	r, err := Run(context.Background(), sh("echo out; sleep 1000 & echo $! >"+pidFile+"; exit 0"))
+	r, err := Run(context.Background(), sh("echo out; sleep 60 & echo $! >"+pidFile+"; exit 0"))
 	if err != nil || string(r.Stdout) != "out\n" {
 		t.Errorf("got %q, %v", r.Stdout, err)
 	}
@@ -154,7 +164,7 @@ func TestFledGroup(t *testing.T) {
 		t.Skip(err)
 	}
 	pidFile := filepath.Join(t.TempDir(), "pid")
-	script := "setsid sh -c 'echo $$ >" + pidFile + "; exec sleep 1000' & while ! [ -s " + pidFile + " ]; do :; done"
+	script := "setsid sh -c 'echo $$ >" + pidFile + "; exec sleep 60' & while ! [ -s " + pidFile + " ]; do :; done"
 	start := time.Now()
 	_, err := Run(context.Background(), sh(script))
 	var limit *LimitError
@@ -219,6 +229,47 @@ func TestFileLimit(t *testing.T) {
 	}
 }
 
+// useMemory holds n bytes, and has as many addresses again that it does not use.
+func useMemory(n int) {
+	b := make([]byte, n, 2*n+64<<20)
+	for i := 0; i < len(b); i += 4096 {
+		b[i] = 1
+	}
+	fmt.Println("holds", n>>20)
+	os.Stdin.Read(make([]byte, 1)) // until the end
+	runtime.KeepAlive(b)
+}
+
+func TestMemoryLimit(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("needs /proc")
+	}
+	run := func(script string, mb int64) error {
+		c := sh(script)
+		c.Env = append(BaseEnv(), "SELF="+os.Args[0])
+		c.MaxMemoryBytes = mb << 20
+		r, w, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		defer w.Close()
+		c.Stdin = r
+		_, err = Run(context.Background(), c)
+		return err
+	}
+	var limit *LimitError
+	if err := run("TOOL_TEST_MEMORY=300 $SELF", 200); !errors.As(err, &limit) || !strings.Contains(limit.Reason, "used more memory than 200 MiB") {
+		t.Errorf("300 of 200 MiB: %v", err)
+	}
+	if err := run("exec 3<&0; TOOL_TEST_MEMORY=120 $SELF <&3 & TOOL_TEST_MEMORY=120 $SELF <&3 & wait", 200); !errors.As(err, &limit) || !strings.Contains(limit.Reason, "used more memory") {
+		t.Errorf("twice 120 of 200 MiB: %v", err)
+	}
+	if err := run("TOOL_TEST_MEMORY=100 $SELF </dev/null; sleep 0.2", 200); err != nil {
+		t.Errorf("100 of 200 MiB, with addresses for more: %v", err)
+	}
+}
+
 func TestFind(t *testing.T) {
 	dir := t.TempDir()
 	script := "#!/bin/sh\n[ \"$1\" = --version ] && { echo; echo ' fake 1.2 '; echo more; }\n[ \"$1\" = -v ] && echo old 0.1 >&2\nexit 0\n"
@@ -248,23 +299,8 @@ func TestDiesWithUs(t *testing.T) {
 		t.Skip("needs Pdeathsig")
 	}
 	dir := t.TempDir()
-	pidFile, ready := filepath.Join(dir, "pid"), filepath.Join(dir, "ready")
-	if err := syscall.Mkfifo(ready, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	parent := exec.Command(os.Args[0])
-	parent.Env = append(os.Environ(), "TOOL_TEST_PARENT=1", "TOOL_TEST_SCRIPT=echo $$ >"+pidFile+"; echo >"+ready+"; exec sleep 1000")
-	if err := parent.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.ReadFile(ready); err != nil {
-		t.Fatal(err)
-	}
-	if !alive(t, pidFile) {
-		t.Fatal("child is not running")
-	}
-	parent.Process.Kill()
-	parent.Wait()
+	pidFile := filepath.Join(dir, "pid")
+	killParent(t, "alone", filepath.Join(dir, "ready"), "echo $$ >"+pidFile)
 	waitDead(t, pidFile)
 }
 
@@ -307,9 +343,9 @@ func TestFaketool(t *testing.T) {
 	}
 }
 
-// TestFamilyOfOwnFolder starts a program by a path below the folder it is to
+// TestProgramOfOwnFolder starts a program by a path below the folder it is to
 // run in, the way exec stages start what is among their files.
-func TestFamilyOfOwnFolder(t *testing.T) {
+func TestProgramOfOwnFolder(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.MkdirAll(filepath.Join(dir, "files"), 0o755); err != nil {
 		t.Fatal(err)
@@ -317,7 +353,7 @@ func TestFamilyOfOwnFolder(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "files", "say"), []byte("#!/bin/sh\necho \"$1\"\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	c := Cmd{Path: "files/say", Args: []string{"hello"}, Dir: dir, Family: true}
+	c := Cmd{Path: "files/say", Args: []string{"hello"}, Dir: dir}
 	if got, err := c.lookUp(); err != nil || got != "files/say" {
 		t.Errorf("lookUp = %q, %v", got, err)
 	}

@@ -1,18 +1,21 @@
 // Package local runs jobs in this process, under a budget of cores and memory.
 //
 // Jobs wait in line: the first that asked is the first to run, so that one
-// that wants every core is not passed by for ever. A panic in a job becomes an
+// that wants every core is not passed by for ever. Programs that a job starts
+// keep to its memory and output, and end when its time is up. A panic in a job becomes an
 // error that names its stage and carries the stack, so that one stage's
 // mistake takes neither the run nor its journal with it.
 package local
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"golang.org/x/sync/semaphore"
 
+	"github.com/hearsight/hearsight/internal/tool"
 	"github.com/hearsight/hearsight/pipeline"
 )
 
@@ -34,6 +37,9 @@ func New(o Options) *Executor {
 	o.CPUs = max(1, o.CPUs)
 	return &Executor{o: o, cpus: semaphore.NewWeighted(int64(o.CPUs)), memory: semaphore.NewWeighted(max(0, o.MemoryBytes))}
 }
+
+// CPUTime is the processor time of programs that were not our children.
+func (e *Executor) CPUTime() time.Duration { return tool.CPU() }
 
 // CPUs is how many cores jobs may keep busy in all.
 func (e *Executor) CPUs() int { return e.o.CPUs }
@@ -59,9 +65,10 @@ func (e *Executor) Do(ctx context.Context, j pipeline.Job) (err error) {
 		ctx, cancel = context.WithTimeoutCause(ctx, j.Time, &TimeError{Stage: j.Stage, Limit: j.Time})
 		defer cancel()
 	}
+	ctx = tool.WithLimits(ctx, tool.Limits{MemoryBytes: j.MemoryBytes, OutputBytes: j.OutputBytes})
 	if err = pipeline.Guard(j.Stage, func() error { return j.Run(ctx) }); err != nil {
-		if late, ok := context.Cause(ctx).(*TimeError); ok {
-			return late
+		if late, ok := errors.AsType[*TimeError](context.Cause(ctx)); ok && !errors.Is(err, late) {
+			return late // a program that was ended for it says more
 		}
 	}
 	return err

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hearsight/hearsight/artifacts"
@@ -48,7 +49,7 @@ var Each = stage.NewItems(stage.Kind{
 	Version: 1,
 	Inputs:  []stage.Input{{Name: "in", Doc: "what the items are of, unless folder names them", Optional: true}},
 	Output:  "files",
-}, EachParams{Command: []string{}, Env: map[string]string{}, PassEnv: []string{}, Timeout: "10m"}, stage.Items[EachParams, File]{
+}, EachParams{Command: []string{}, Env: map[string]string{}, PassEnv: handedThrough(), Timeout: "10m"}, stage.Items[EachParams, File]{
 	List:  listEach,
 	Open:  openEach,
 	Table: func(p EachParams) stage.Table[File] { return Files(p.Suffix) },
@@ -61,9 +62,9 @@ type EachParams struct {
 	Suffix  string            `json:"suffix" doc:"what is put behind an item's name to name its result, such as .png"`
 	Stdout  bool              `json:"stdout" doc:"the result is what the command prints, not the file {out}"`
 	Files   string            `json:"files" doc:"a file or folder of the command's own, as {files}" path:"any"`
-	Env     map[string]string `json:"env" doc:"environment variables for the command"`
-	PassEnv []string          `json:"pass_env" doc:"names of our variables that it may see; they must not change its result"`
-	Timeout string            `json:"timeout" doc:"the longest it may run for one item" type:"duration"`
+	Env     map[string]string `json:"env" doc:"environment variables for the command; PATH among them is also where the program is looked for"`
+	PassEnv []string          `json:"pass_env" doc:"names of our variables that it sees too; they must not change its result" free:"true"`
+	Timeout string            `json:"timeout" doc:"the longest it may run for one item" type:"duration" free:"true"`
 }
 
 // common are the parameters that Each shares with Kind.
@@ -85,7 +86,7 @@ func (p EachParams) Check() []spec.ParamProblem {
 
 // Prepare implements stage.Preparer.
 func (p EachParams) Prepare(ctx context.Context) ([]stage.Tool, error) {
-	return prepareProgram(ctx, p.Command[0])
+	return prepareProgram(ctx, p.Command[0], searchPath(p.Env))
 }
 
 func listEach(_ context.Context, t *stage.Task, p EachParams) ([]stage.Item, error) {
@@ -119,10 +120,12 @@ type doer struct {
 	timeout time.Duration
 	dir     string // folders of items lie here
 	source  source
+	logging sync.Mutex
+	log     logFile
 }
 
 func openEach(_ context.Context, t *stage.Task, p EachParams) (stage.Do[File], func() error, error) {
-	d := &doer{t: t, p: p, dir: t.Dir}
+	d := &doer{t: t, p: p, dir: t.Dir, log: logFile{dir: t.RunDir, name: stderrLog, left: maxEachLog}}
 	var err error
 	if d.timeout, err = time.ParseDuration(p.Timeout); err != nil {
 		return nil, nil, err
@@ -137,7 +140,12 @@ func openEach(_ context.Context, t *stage.Task, p EachParams) (stage.Do[File], f
 			return nil, nil, errors.Join(err, d.source.close())
 		}
 	}
-	return d.do, d.source.close, nil
+	return d.do, d.close, nil
+}
+
+func (d *doer) close() error {
+	d.log.close(d.t)
+	return d.source.close()
 }
 
 // maxResult is how large one item's result may be: it is held in memory.
@@ -152,7 +160,7 @@ func (d *doer) do(ctx context.Context, it stage.Item) (f File, err error) {
 		return f, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	for _, name := range []string{"in", "out", "tmp"} {
+	for _, name := range []string{"in", "out"} {
 		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
 			return f, err
 		}
@@ -181,14 +189,16 @@ func (d *doer) run(ctx context.Context, id, dir, item, out string) error {
 	for i, a := range d.p.Command {
 		args[i] = paths.Replace(a)
 	}
-	cmd := tool.Cmd{Path: args[0], Args: args[1:], Family: true, Dir: dir, Env: append(environment(dir, d.p.common()), "ITEM="+id),
-		Stdout: io.Discard, MaxOutputBytes: maxPrinted, MaxFileBytes: maxResult, Timeout: d.timeout}
+	var printed capped
+	defer d.logItem(id, &printed)
+	cmd := tool.Cmd{Path: args[0], Args: args[1:], Dir: dir, Env: append(environment(dir, d.p.common()), "ITEM="+id),
+		Stdout: &printed, Stderr: &printed, MaxOutputBytes: maxPrinted, MaxFileBytes: maxResult, Timeout: d.timeout}
 	into := ""
 	if d.p.Stdout {
 		into = strings.TrimPrefix(out, "out/")
 		cmd.MaxOutputBytes = maxResult
 	}
-	err := runInto(ctx, cmd, dir, into)
+	err := runInto(ctx, cmd, dir, into, searchPath(d.p.Env))
 	if _, ok := errors.AsType[*tool.ExitError](err); ok {
 		return stage.Reject("%v", err)
 	}

@@ -15,19 +15,32 @@
 //	in/0/…   the parts of the first input artifact, in/1/… of the second, read-only
 //	files    what the parameter files names: scripts, configuration
 //	out/     empty: here it leaves its outputs
-//	tmp/     its HOME and TMPDIR
 //
 // In the command {in}, {in.0}, {out} and {files} stand for these. They are
-// relative paths, the same on every machine. The environment is PATH, HOME,
-// TMPDIR, LC_ALL=C, what env sets, and the variables that pass_env names; the
-// values of the last are not in the key, so they must not change the result.
+// relative paths, the same on every machine.
+//
+// The environment is what the spec says, and LC_ALL=C. What env sets is in the
+// key. What pass_env names, HOME and TMPDIR unless it says otherwise, is handed
+// through from us and is not in the key: it must not change the result. HOME and
+// TMPDIR that are not handed through, or that we do not have, are the command's
+// folder. PATH may be set by env; then the program is looked for there too. If it
+// is not, it is ours but for folders that are not absolute. Only the program
+// itself is in the key by its bytes: what it finds on PATH in turn is not, as
+// little as the libraries of the system.
+//
+// What it prints is in the folder of the run: stderr.log has all of its stderr,
+// stdout.log the beginning of a stdout that is not an output. The last lines of
+// stderr are in the error too. It may be given limits with resources: memory,
+// time and output. It must end with its children: what it leaves running, in
+// whatever session, is killed.
 //
 // All that decides the result is in the key: the command, the inputs, the files
 // and the program itself by its bytes. A program that reads something else, or
 // asks for the time, breaks the promise that equal keys give equal results.
 //
 // A command fails if it exits with another status than 0, leaves out an output,
-// or leaves anything in out/ that was not declared. Links are not followed.
+// or leaves anything in out/ that was not declared, or that is no regular file:
+// links are not followed, and neither devices nor pipes are read.
 //
 // Each, the kind exec_each, runs a command once for each file of a folder or row
 // of a table, and again only for those that change. The archives that it leaves
@@ -38,8 +51,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
+	"math"
 	"os"
 	"path"
 	"path/filepath"
@@ -62,17 +75,18 @@ var Kind = stage.New(stage.Kind{
 	Version: 1,
 	Inputs:  []stage.Input{{Name: "in", Doc: "artifacts that the command reads", Optional: true, Many: true}},
 	Output:  "files",
-}, Params{Command: []string{}, Outputs: []string{}, Env: map[string]string{}, PassEnv: []string{}, Timeout: "1h"}, run)
+	Scratch: true,
+}, Params{Command: []string{}, Outputs: []string{}, Env: map[string]string{}, PassEnv: handedThrough(), Timeout: "1h"}, run)
 
 // Params are the parameters of Kind.
 type Params struct {
 	Command []string          `json:"command" doc:"the program and its arguments; no shell looks at them" required:"true"`
 	Outputs []string          `json:"outputs" doc:"the files that the command leaves below {out}" required:"true"`
-	Stdout  string            `json:"stdout" doc:"the output that takes what the command prints; empty: it is dropped"`
+	Stdout  string            `json:"stdout" doc:"the output that takes what the command prints; empty: its beginning is in the log"`
 	Files   string            `json:"files" doc:"a file or folder of the command's own, as {files}" path:"any"`
-	Env     map[string]string `json:"env" doc:"environment variables for the command"`
-	PassEnv []string          `json:"pass_env" doc:"names of our variables that it may see; they must not change its result"`
-	Timeout string            `json:"timeout" doc:"the longest it may run" type:"duration"`
+	Env     map[string]string `json:"env" doc:"environment variables for the command; PATH among them is also where the program is looked for"`
+	PassEnv []string          `json:"pass_env" doc:"names of our variables that it sees too; they must not change its result" free:"true"`
+	Timeout string            `json:"timeout" doc:"the longest it may run" type:"duration" free:"true"`
 }
 
 // Check implements stage.Checker.
@@ -126,7 +140,7 @@ func below(folder, name string) bool { return strings.HasPrefix(name, folder+"/"
 
 // Prepare implements stage.Preparer: the program is in the key by its bytes.
 func (p Params) Prepare(ctx context.Context) ([]stage.Tool, error) {
-	return prepareProgram(ctx, p.Command[0])
+	return prepareProgram(ctx, p.Command[0], searchPath(p.Env))
 }
 
 // maxPrinted is how much a command may print.
@@ -144,17 +158,28 @@ func run(ctx context.Context, t *stage.Task, p Params) error {
 	if err != nil {
 		return err
 	}
-	cmd := tool.Cmd{
-		Path: args[0], Args: args[1:], Family: true, Dir: t.Dir, Env: environment(t.Dir, p), Stdout: io.Discard, MaxOutputBytes: maxPrinted, Timeout: timeout,
-	}
-	if err := runInto(ctx, cmd, t.Dir, p.Stdout); err != nil {
+	stdout := &logFile{dir: t.RunDir, name: stdoutLog, left: maxStdoutLog}
+	defer stdout.close(t)
+	stderr := &logFile{dir: t.RunDir, name: stderrLog, left: math.MaxInt64}
+	defer stderr.close(t)
+	cmd := tool.Cmd{Path: args[0], Args: args[1:], Dir: t.Dir, Env: environment(t.Dir, p), Stdout: stdout, Stderr: stderr,
+		MaxOutputBytes: maxPrinted, Timeout: timeout}
+	if err := runInto(ctx, cmd, t.Dir, p.Stdout, searchPath(p.Env)); err != nil {
 		return err
 	}
 	return gather(ctx, t, p.Outputs)
 }
 
-// runInto runs cmd with its stdout going to an output, if one is named.
-func runInto(ctx context.Context, cmd tool.Cmd, dir, output string) error {
+// runInto runs cmd, a program of search, with its stdout going to an output, if
+// one is named.
+func runInto(ctx context.Context, cmd tool.Cmd, dir, output, search string) error {
+	if !strings.Contains(cmd.Path, "/") {
+		full, _, err := findProgram(cmd.Path, search)
+		if err != nil {
+			return err
+		}
+		cmd.Path, cmd.Name = full, cmd.Path
+	}
 	if output == "" {
 		_, err := tool.Run(ctx, cmd)
 		return err
@@ -168,10 +193,29 @@ func runInto(ctx context.Context, cmd tool.Cmd, dir, output string) error {
 	return errors.Join(err, f.Close())
 }
 
-// environment is the whole environment of the command.
+// handedThrough are the variables of ours that a command sees if its stage does
+// not say which.
+func handedThrough() []string { return []string{"HOME", "TMPDIR"} }
+
+// searchPath is the PATH of a command with these variables: its own, or what is
+// the same in every folder of ours.
+func searchPath(env map[string]string) string {
+	if own, ok := env["PATH"]; ok {
+		return own
+	}
+	var out []string
+	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
+		if filepath.IsAbs(dir) {
+			out = append(out, dir)
+		}
+	}
+	return strings.Join(out, string(filepath.ListSeparator))
+}
+
+// environment is the whole environment of the command. Of two variables of one
+// name the later holds.
 func environment(dir string, p Params) []string {
-	tmp := filepath.Join(dir, "tmp")
-	env := []string{"LC_ALL=C", "PATH=" + os.Getenv("PATH"), "HOME=" + tmp, "TMPDIR=" + tmp}
+	env := []string{"LC_ALL=C", "PATH=" + searchPath(p.Env), "HOME=" + dir, "TMPDIR=" + dir}
 	for _, name := range p.PassEnv {
 		if v, ok := os.LookupEnv(name); ok {
 			env = append(env, name+"="+v)

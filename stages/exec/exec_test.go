@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hearsight/hearsight/artifacts"
+	"github.com/hearsight/hearsight/stages/stage"
 	"github.com/hearsight/hearsight/stages/stage/stagetest"
 )
 
@@ -86,6 +87,7 @@ func TestFails(t *testing.T) {
 		{"extra", map[string]any{"command": sh("echo >out/x; mkdir out/d; echo >out/d/z"), "outputs": []any{"x"}}, `left "d/z", which is not declared`},
 		{"link", map[string]any{"command": sh("ln -s /etc/hostname out/x"), "outputs": []any{"x"}}, "not a regular file"},
 		{"folder link", map[string]any{"command": sh("ln -s /etc out/d"), "outputs": []any{"d/hostname"}}, "is missing"},
+		{"out is a link", map[string]any{"command": sh("rmdir out; ln -s /etc out"), "outputs": []any{"hostname"}}, "is missing"},
 		{"fifo", map[string]any{"command": sh("mkfifo out/x"), "outputs": []any{"x"}}, "not a regular file"},
 		{"inputs", map[string]any{"command": sh("cat $1 >out/x", "{in.0}"), "outputs": []any{"x"}}, "there are 0 inputs"},
 		{"time", map[string]any{"command": sh("sleep 60"), "outputs": []any{"x"}, "timeout": "50ms"}, "took longer than 50ms"},
@@ -110,6 +112,97 @@ func TestEnvironment(t *testing.T) {
 	}
 	if got, want := string(stagetest.Bytes(t, r.Artifact, "x")), "HOME\nPASSED\nPATH\nTMPDIR\nseen\n"; got != want {
 		t.Errorf("the environment holds %q, want %q", got, want)
+	}
+}
+
+// TestHandedThrough looks at the values of the variables that are ours, or are
+// not, and at where the program is looked for.
+func TestHandedThrough(t *testing.T) {
+	home, tmp := t.TempDir(), t.TempDir()
+	t.Setenv("HOME", home)
+	t.Setenv("TMPDIR", tmp)
+	t.Setenv("PATH", "relative:"+os.Getenv("PATH"))
+	bin := t.TempDir()
+	if err := os.WriteFile(filepath.Join(bin, "mine"), []byte("#!/bin/sh\necho \"own $HOME $TMPDIR $PATH\"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	show := sh(`[ "$HOME" = "$PWD" ] && HOME=own; [ "$TMPDIR" = "$PWD" ] && TMPDIR=own; case "$PATH" in relative*) echo bad;; esac; echo "$HOME $TMPDIR"`)
+	for name, c := range map[string]struct {
+		params map[string]any
+		want   string
+	}{
+		"by default": {map[string]any{"command": show}, home + " " + tmp + "\n"},
+		"none":       {map[string]any{"command": show, "pass_env": []any{}}, "own own\n"},
+		"one":        {map[string]any{"command": show, "pass_env": []any{"TMPDIR"}}, "own " + tmp + "\n"},
+		"by env":     {map[string]any{"command": show, "env": map[string]any{"HOME": "/theirs"}}, "/theirs " + tmp + "\n"},
+		"PATH": {map[string]any{"command": []any{"mine"}, "env": map[string]any{"PATH": bin + ":/bin:/usr/bin"}},
+			"own " + home + " " + tmp + " " + bin + ":/bin:/usr/bin\n"},
+	} {
+		c.params["outputs"], c.params["stdout"] = []any{"x"}, "x"
+		r, err := run1(t, c.params)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if got := string(stagetest.Bytes(t, r.Artifact, "x")); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+	if _, err := run1(t, map[string]any{"command": []any{"mine"}, "outputs": []any{"x"}}); err == nil {
+		t.Error("a program was found that is not on PATH")
+	}
+	for _, p := range append(Kind.Spec().Params, Each.Spec().Params...) {
+		if want := p.Name == "pass_env" || p.Name == "timeout"; p.Free != want {
+			t.Errorf("%s is left out of the key: %v", p.Name, p.Free)
+		}
+	}
+}
+
+// TestLeftovers starts in a folder where an attempt was before.
+func TestLeftovers(t *testing.T) {
+	dir := t.TempDir()
+	for _, name := range []string{"out/x", "out/y", "in/0/a", "junk/z"} {
+		if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o444); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := prepareFolder(&stage.Task{Dir: dir}); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 || left[0].Name() != "out" {
+		t.Errorf("the folder holds %v, %v", left, err)
+	}
+	if left, err := os.ReadDir(filepath.Join(dir, "out")); err != nil || len(left) != 0 {
+		t.Errorf("out holds %v, %v", left, err)
+	}
+}
+
+// TestLog checks what is kept of what is printed, and how much.
+func TestLog(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "made", "late")
+	var told []stage.Progress
+	k := &stage.Task{Report: func(p stage.Progress) { told = append(told, p) }}
+	l := &logFile{dir: dir, name: "x.log", left: 10}
+	l.close(k)
+	if _, err := os.Stat(dir); !os.IsNotExist(err) {
+		t.Errorf("a log of nothing: %v", err)
+	}
+	for _, s := range []string{"12345", "678901234", "x"} {
+		if n, err := l.Write([]byte(s)); n != len(s) || err != nil {
+			t.Errorf("Write = %d, %v", n, err)
+		}
+	}
+	l.close(k)
+	if b, err := os.ReadFile(filepath.Join(dir, "x.log")); err != nil || string(b) != "1234567890\n… and 5 bytes more, which were not kept\n" || len(told) != 0 {
+		t.Errorf("the log holds %q, %v, told %v", b, err, told)
+	}
+	bad := &logFile{dir: filepath.Join(dir, "x.log"), name: "y", left: 10}
+	if n, err := bad.Write([]byte("abc")); n != 3 || err != nil {
+		t.Errorf("a log that cannot be written ends the command: %d, %v", n, err)
+	}
+	if bad.close(k); len(told) != 1 || !told[0].Warning {
+		t.Errorf("told %v", told)
 	}
 }
 

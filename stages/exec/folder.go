@@ -9,21 +9,39 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 
 	"github.com/hearsight/hearsight/artifacts"
+	"github.com/hearsight/hearsight/internal/tool"
 	"github.com/hearsight/hearsight/stages/stage"
 )
 
 // prepareFolder lays out the command's folder anew: what an attempt before left
 // is removed.
 func prepareFolder(t *stage.Task) error {
-	for _, name := range []string{"in", "out", "tmp", "files"} {
-		if err := os.RemoveAll(filepath.Join(t.Dir, name)); err != nil {
+	err := layOut(t)
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	left, err := os.ReadDir(t.Dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range left {
+		if err := os.RemoveAll(filepath.Join(t.Dir, e.Name())); err != nil {
 			return err
 		}
 	}
-	for _, name := range []string{"in", "out", "tmp"} {
-		if err := os.Mkdir(filepath.Join(t.Dir, name), 0o755); err != nil {
+	return layOut(t)
+}
+
+// layOut makes the folder out first: where that is, an attempt was before.
+func layOut(t *stage.Task) error {
+	if err := os.Mkdir(filepath.Join(t.Dir, "out"), 0o755); err != nil {
+		return err
+	}
+	if len(t.Inputs["in"]) > 0 {
+		if err := os.Mkdir(filepath.Join(t.Dir, "in"), 0o755); err != nil {
 			return err
 		}
 	}
@@ -138,6 +156,9 @@ func gather(ctx context.Context, t *stage.Task, outputs []string) error {
 		return err
 	}
 	defer root.Close() // only read
+	if err := checkSize(root, outputs, tool.LimitsOf(ctx).OutputBytes); err != nil {
+		return err
+	}
 	for _, name := range slices.Sorted(slices.Values(outputs)) {
 		if err := t.Write(ctx, name, "", func(w io.Writer) (int64, error) { return 0, copyFile(w, root, name) }); err != nil {
 			return fmt.Errorf("take output %q: %w", name, err)
@@ -146,12 +167,39 @@ func gather(ctx context.Context, t *stage.Task, outputs []string) error {
 	return nil
 }
 
+// checkSize holds the outputs together to what one of them may be. 0: anything.
+func checkSize(root *os.Root, outputs []string, limit int64) error {
+	var all int64
+	for _, name := range outputs {
+		if limit == 0 {
+			break
+		}
+		info, err := root.Lstat(filepath.FromSlash(name))
+		if err != nil {
+			return err
+		}
+		if all += info.Size(); all > limit {
+			return fmt.Errorf("the outputs have more than the %d bytes that resources allow", limit)
+		}
+	}
+	return nil
+}
+
+// copyFile copies a regular file. What it was when it was looked at is no
+// promise, and reading a pipe would wait for ever.
 func copyFile(w io.Writer, root *os.Root, name string) error {
-	f, err := root.Open(filepath.FromSlash(name))
+	f, err := root.OpenFile(filepath.FromSlash(name), os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(w, f)
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("it is no regular file any more")
+	}
+	if err == nil {
+		// Not io.Copy, whose buffer is larger than most outputs.
+		_, err = io.CopyBuffer(w, struct{ io.Reader }{f}, make([]byte, min(info.Size()+1, 64<<10)))
+	}
 	return errors.Join(err, f.Close())
 }
 

@@ -33,14 +33,14 @@ type programSum struct {
 
 // prepareProgram returns the program of a command by its bytes. None is
 // returned for one of the stage's own files, which are hashed as an input.
-func prepareProgram(_ context.Context, name string) ([]stage.Tool, error) {
+func prepareProgram(_ context.Context, name, search string) ([]stage.Tool, error) {
 	if own(name) {
 		return nil, nil
 	}
 	if strings.Contains(name, "/") && !filepath.IsAbs(name) {
 		return nil, fmt.Errorf("command %q: name a program on PATH, an absolute path, or one of the stage's files as {files}/…", name)
 	}
-	full, info, err := findProgram(name)
+	full, info, err := findProgram(name, search)
 	if err != nil {
 		return nil, fmt.Errorf("command %q is not there: %w", name, err)
 	}
@@ -56,9 +56,9 @@ func own(program string) bool {
 	return program == "{files}" || below("{files}", program) || program == "files" || below("files", program)
 }
 
-// findProgram returns where a program lies, and its file as it is now.
-func findProgram(name string) (string, os.FileInfo, error) {
-	key := [2]string{os.Getenv("PATH"), name}
+// findProgram returns where a program of search lies, and its file as it is now.
+func findProgram(name, search string) (string, os.FileInfo, error) {
+	key := [2]string{search, name}
 	programs.Lock()
 	full, ok := programs.paths[key]
 	programs.Unlock()
@@ -67,7 +67,7 @@ func findProgram(name string) (string, os.FileInfo, error) {
 			return full, info, nil
 		}
 	}
-	full, err := tool.Path(name)
+	full, err := tool.PathIn(search, name)
 	if err != nil {
 		return "", nil, err
 	}

@@ -16,6 +16,7 @@ type Kind struct {
 	Inputs  []Input
 	Output  string // artifact type: pairs, speech, wav, mfcc, images, features, model, scores, report, files
 	Numeric bool   // computes in floating point: the numeric path is part of the key
+	Scratch bool   // its Task.Dir holds nothing that a later attempt would look for
 	CPUs    int    // cores one task (one item, for per-item kinds) keeps busy; 0 is 1, AllCPUs is all
 
 	params  []spec.Param

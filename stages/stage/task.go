@@ -19,8 +19,9 @@ type Task struct {
 	// while a per-item stage lists its items.
 	Dir string
 	// RunDir is a folder of this run and stage for what people watch: metrics
-	// over time, TensorBoard events. Clocks are allowed there, and nothing in it
-	// is a result. Empty: nobody watches.
+	// over time, TensorBoard events, what programs print. Clocks are allowed
+	// there, and nothing in it is a result. Who first writes there makes it.
+	// Empty: nobody watches.
 	RunDir string
 	// CPUs is how many cores the task may keep busy. It must not change a byte.
 	CPUs int
