@@ -82,6 +82,17 @@ func (s *Store) GC(ctx context.Context, roots []Digest, o GCOptions) (_ GCReport
 	return c.report, nil
 }
 
+// Actions calls each for all whole records of actions, in order of their keys.
+func (s *Store) Actions(ctx context.Context, each func(ActionKey, *Action) error) error {
+	return s.hashNamed(ctx, "actions", ".json", func(h [32]byte, _ string, _ os.FileInfo) error {
+		act, _, err := s.readAction(h)
+		if err != nil {
+			return nil // not there: verify and whoever needs it say more
+		}
+		return each(h, act)
+	}, ignore)
+}
+
 // exclusive takes the store for itself: without other processes, and without
 // writers in this one.
 func (s *Store) exclusive() (*Lock, error) {

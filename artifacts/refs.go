@@ -52,6 +52,16 @@ func parseRef(line string) (ref, error) {
 	return r, nil
 }
 
+// EncodeLineage returns the contents of the file that says that name stands for d.
+func EncodeLineage(name string, d Digest) []byte { return []byte(ref{name, d}.line()) }
+
+// ParseLineage returns what name stands for by the contents of its file, and
+// whether they are whole and name's.
+func ParseLineage(name string, data []byte) (Digest, bool) {
+	r, err := parseRef(strings.TrimSuffix(string(data), "\n"))
+	return r.digest, err == nil && r.name == name
+}
+
 // Lineage returns the digest last set under name. It tells where unchanged
 // items may be taken over from and nothing depends on it: where the record is
 // missing or damaged there is none.
@@ -60,8 +70,7 @@ func (s *Store) Lineage(name string) (Digest, bool) {
 	if err != nil {
 		return Digest{}, false
 	}
-	r, err := parseRef(strings.TrimSuffix(string(data), "\n"))
-	return r.digest, err == nil && r.name == name
+	return ParseLineage(name, data)
 }
 
 // SetLineage makes name stand for d, in place of what it stood for.
@@ -73,7 +82,7 @@ func (s *Store) SetLineage(name string, d Digest) error {
 	if err := s.mkdir(filepath.Dir(path)); err != nil {
 		return fmt.Errorf("set lineage %.80q: %w", name, s.explain(err))
 	}
-	tmp, err := s.writeTemp([]byte(ref{name, d}.line()))
+	tmp, err := s.writeTemp(EncodeLineage(name, d))
 	if err == nil {
 		err = s.fs.Rename(tmp, path)
 	}
