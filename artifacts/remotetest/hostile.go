@@ -20,9 +20,9 @@ type Hostile struct {
 	// after its end, Other gives another file's bytes in its place.
 	Flip, Cut, Break, Endless bool
 	Other                     string
-	// Hang never answers and does not heed its ctx; Drip gives a byte a time
-	// of waiting.
-	Hang bool
+	// Hang does not answer until it is closed and does not heed its ctx; Drip
+	// is called before each byte.
+	Hang chan struct{}
 	Drip func(ctx context.Context) error
 	// Gone fails every call; After lets so many through first.
 	Gone  error
@@ -61,8 +61,8 @@ func (h *Hostile) misbehaves(name string) bool {
 
 // before is what happens at the start of every call.
 func (h *Hostile) before() error {
-	if h.Hang {
-		select {} // for ever, whatever ctx says
+	if h.Hang != nil {
+		<-h.Hang
 	}
 	return h.Gone
 }

@@ -122,6 +122,14 @@ func Time(t *testing.T, open func(t *testing.T) remote.Remote) {
 			synctest.Test(t, func(t *testing.T) { slow(t, open(t), h) })
 		})
 	}
+	t.Run("deaf", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			h := &Hostile{Hang: make(chan struct{})}
+			slow(t, open(t), h)
+			close(h.Hang) // what comes now reaches nobody
+			synctest.Wait()
+		})
+	})
 }
 
 func slow(t *testing.T, r remote.Remote, h *Hostile) {
