@@ -38,6 +38,11 @@ func (t *itemRun) runShard(ctx context.Context, s *shard, wait bool) (art *artif
 	if art := t.findShard(s); art != nil {
 		return art, errors.Join(t.setOrigin(s, art), t.r.e.store.DropPartial(partial))
 	}
+	if t.r.fetch(ctx, t.n.Action, s.key, "shard", nil) {
+		if art := t.findShard(s); art != nil {
+			return art, errors.Join(t.setOrigin(s, art), t.r.e.store.DropPartial(partial))
+		}
+	}
 	if t.n.Forced {
 		if err := t.r.e.store.DropPartial(partial); err != nil {
 			return nil, err
@@ -102,6 +107,7 @@ func (t *itemRun) makeShard(ctx context.Context, s *shard, dir string) (art *art
 	}
 	defer func() { err = errors.Join(err, m.log.close()) }()
 	if !t.n.Forced {
+		t.r.fetchLast(ctx, t.n.Action, s.origin)
 		m.old, m.was = t.r.e.lastItems(s.origin)
 	}
 	t.r.emit(Event{Type: ShardStarted, Stage: t.n.Stage.Name, Shard: t.name(s), Key: s.key.String(), Counts: Counts{Total: int64(len(s.items))}})
