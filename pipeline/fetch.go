@@ -151,3 +151,24 @@ func (e *Engine) Lineage(p *Plan) map[string]artifacts.Digest {
 	}
 	return out
 }
+
+// Partials returns the keys under which p's stages keep unfinished work, and
+// false if some cannot be known before others have run.
+func (e *Engine) Partials(p *Plan) (map[artifacts.ActionKey]bool, bool) {
+	out, all := map[artifacts.ActionKey]bool{}, true
+	for _, a := range p.Actions {
+		switch {
+		case a.State == Blocked:
+			all = false
+		case a.kind.Items() != nil:
+			for i := range a.shards() {
+				out[artifacts.KeyOf(shardOrigin(a, i))] = true
+			}
+		case a.Description == "":
+			all = false
+		default:
+			out[a.Key] = true
+		}
+	}
+	return out, all
+}

@@ -265,7 +265,7 @@ func (m *making) write(ctx context.Context) (man artifacts.Manifest, err error) 
 			return man, err
 		}
 	}
-	err = add("items"+tag+".jsonl", itemsSchema, int64(len(states)), func(w io.Writer) (int64, error) {
+	err = add("items"+tag+".jsonl", ItemsSchema, int64(len(states)), func(w io.Writer) (int64, error) {
 		enc := json.NewEncoder(w)
 		for _, st := range states {
 			if err := enc.Encode(st); err != nil {
