@@ -1,5 +1,5 @@
 # Each target is one line; longer logic sits in scripts/.
-.PHONY: build setup setup-test demo test test-more lint unit race purego generate cross arm64 pairings fuzz readers crash bench bench-peers clean crash-short
+.PHONY: build setup setup-test demo test test-more lint unit race purego generate cross arm64 pairings fuzz readers crash bench bench-peers clean crash-short s3
 
 export CGO_ENABLED = 0
 GO ?= go
@@ -14,7 +14,7 @@ setup-test: ; @scripts/setup.sh test
 
 test: setup-test lint unit race purego generate cross ; @echo "make test: all passed"
 
-test-more: setup-test build arm64 pairings fuzz readers crash-short ; @echo "make test-more: all passed"
+test-more: setup-test build arm64 pairings fuzz readers crash-short s3 ; @echo "make test-more: all passed"
 
 lint: ; @scripts/lint.sh
 
@@ -36,9 +36,9 @@ fuzz: ; @scripts/fuzz.sh $${FUZZTIME:-10s}
 
 readers: ; @scripts/readers.sh
 
-crash: build ; @scripts/crash-storm.sh && scripts/crash.sh
+crash: build s3: @scripts/s3.sh ; @scripts/crash-storm.sh && scripts/crash.sh
 
-crash-short: build ; @scripts/crash-storm.sh short
+crash-short: build crash: @scripts/crash.sh ; @scripts/crash-storm.sh short
 
 bench: ; @scripts/bench.sh
 

@@ -176,14 +176,8 @@ func (s *Store) readAction(k ActionKey) (*Action, os.FileInfo, error) {
 	if _, err := b.ReadFrom(f); err != nil {
 		return nil, info, err
 	}
-	var act Action
-	if err := decode(b.Bytes(), &act); err != nil {
-		return nil, info, fmt.Errorf("damaged: %w", err)
-	}
-	if got := KeyOf(act.Description); got != k {
-		return nil, info, fmt.Errorf("damaged: its description has the key %s", got)
-	}
-	return &act, info, nil
+	act, err := ParseAction(k, b.Bytes())
+	return act, info, err
 }
 
 func (s *Store) actionPath(k ActionKey) string {

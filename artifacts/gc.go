@@ -20,9 +20,12 @@ type GCOptions struct {
 	// KeepRuns is how many of the last runs keep their journal and logs;
 	// negative keeps all.
 	KeepRuns int
-	// KeepPartial, if set, says which unfinished work stays; nil keeps all of
-	// it. Work that was finished since goes in any case.
-	KeepPartial func(ActionKey) bool
+	// KeepPartial, if set, says which unfinished work stays, by its key and its
+	// folder; nil keeps all of it. Work that was finished since goes in any case.
+	KeepPartial func(k ActionKey, dir string) bool
+	// Roots, if set, names more of what stays. It is called when the store can
+	// no longer change, so that nothing is removed that a run made meanwhile.
+	Roots func(context.Context) ([]Digest, error)
 }
 
 // A GCReport says what was removed, or would be.
@@ -34,7 +37,9 @@ type GCReport struct {
 	Actions     []GCAction // in order of their keys
 	Runs        []string
 	Partials    []ActionKey
-	Lineages    int
+	// PartialBytes is what the unfinished work takes.
+	PartialBytes int64
+	Lineages     int
 }
 
 // A GCAction is a record of work that goes, with its artifact: what it was
@@ -43,7 +48,10 @@ type GCAction struct {
 	Key         ActionKey
 	Description string
 	Manifest    Digest
-	Bytes       int64 // of the parts that go
+	Type        string // of the artifact; empty: it is gone
+	Items       int64
+	Bytes       int64  // of the parts that go
+	Parts       []Part // those; two actions may share some
 }
 
 // A collector is one run of GC.
@@ -71,6 +79,13 @@ func (s *Store) GC(ctx context.Context, roots []Digest, o GCOptions) (_ GCReport
 		}
 		defer func() { err = errors.Join(err, s.endExclusive(l)) }()
 	}
+	if o.Roots != nil {
+		more, err := o.Roots(ctx)
+		if err != nil {
+			return GCReport{}, fmt.Errorf("gc: %w", err)
+		}
+		roots = slices.Concat(roots, more)
+	}
 	if err := c.mark(roots); err != nil {
 		return GCReport{}, fmt.Errorf("gc: %w", err)
 	}
@@ -81,6 +96,17 @@ func (s *Store) GC(ctx context.Context, roots []Digest, o GCOptions) (_ GCReport
 		}
 	}
 	return c.report, nil
+}
+
+// Actions calls each for all whole records of actions, in order of their keys.
+func (s *Store) Actions(ctx context.Context, each func(ActionKey, *Action) error) error {
+	return s.hashNamed(ctx, "actions", ".json", func(h [32]byte, _ string, _ os.FileInfo) error {
+		act, _, err := s.readAction(h)
+		if err != nil {
+			return nil // not there: verify and whoever needs it say more
+		}
+		return each(h, act)
+	}, ignore)
 }
 
 // exclusive takes the store for itself: without other processes, and without
@@ -185,7 +211,8 @@ func (c *collector) actions(ctx context.Context) error {
 					c.done[h] = struct{}{}
 					return nil
 				}
-				gone.Bytes = c.unmarkedBytes(a)
+				gone.Type, gone.Items = a.Manifest.Type, a.Manifest.Items
+				gone.Parts, gone.Bytes = c.unmarked(a)
 			}
 		}
 		c.report.Actions = append(c.report.Actions, gone)
@@ -203,13 +230,14 @@ func (c *collector) actions(ctx context.Context) error {
 	return nil
 }
 
-func (c *collector) unmarkedBytes(a *Artifact) (n int64) {
+func (c *collector) unmarked(a *Artifact) (parts []Part, n int64) {
 	for _, p := range a.Manifest.Parts {
 		if _, ok := c.marked[p.Digest]; !ok {
+			parts = append(parts, p)
 			n += p.Size
 		}
 	}
-	return n
+	return parts, n
 }
 
 func (c *collector) lineages(ctx context.Context) error {
@@ -251,10 +279,15 @@ func (c *collector) partials(ctx context.Context) error {
 			continue
 		}
 		_, err = os.Stat(c.s.actionPath(k))
-		if err != nil && (c.o.KeepPartial == nil || c.o.KeepPartial(k)) {
+		if err != nil && (c.o.KeepPartial == nil || c.o.KeepPartial(k, c.s.partialPath(k))) {
 			continue
 		}
+		n, err := treeBytes(ctx, c.s.partialPath(k))
+		if err != nil {
+			return err
+		}
 		c.report.Partials = append(c.report.Partials, k)
+		c.report.PartialBytes += n
 		if c.o.DryRun {
 			continue
 		}
@@ -305,4 +338,36 @@ func sorted[V any](m map[string]V) iter.Seq2[string, V] {
 			}
 		}
 	}
+}
+
+// Usage returns how many bytes the files under each entry of the store's folder
+// have: "objects", "runs" and so on.
+func (s *Store) Usage(ctx context.Context) (map[string]int64, error) {
+	out := map[string]int64{}
+	for _, name := range slices.Concat(layoutDirs, layoutFiles) {
+		n, err := treeBytes(ctx, s.path(name))
+		if err != nil {
+			return nil, fmt.Errorf("measure store: %w", err)
+		}
+		out[name] = n
+	}
+	return out, nil
+}
+
+// treeBytes adds up the sizes of the files under path. What goes meanwhile is
+// not counted.
+func treeBytes(ctx context.Context, path string) (n int64, err error) {
+	err = filepath.WalkDir(path, func(_ string, e fs.DirEntry, err error) error {
+		if err == nil && e.Type().IsRegular() {
+			var info fs.FileInfo
+			if info, err = e.Info(); err == nil {
+				n += info.Size()
+			}
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+		return errors.Join(err, ctx.Err())
+	})
+	return n, err
 }

@@ -90,6 +90,23 @@ type Action struct {
 	Manifest    Digest `json:"manifest"`
 }
 
+// Encode returns the contents of the action's file.
+func (a Action) Encode() ([]byte, error) { return canonical(a) }
+
+// ParseAction reads what Encode gave and holds it to the key k: its
+// description must hash to that. Of the manifest it says nothing: who wrote
+// the file is taken at his word.
+func ParseAction(k ActionKey, data []byte) (*Action, error) {
+	var act Action
+	if err := decode(data, &act); err != nil {
+		return nil, fmt.Errorf("damaged: %w", err)
+	}
+	if got := KeyOf(act.Description); got != k {
+		return nil, fmt.Errorf("damaged: its description has the key %s", got)
+	}
+	return &act, nil
+}
+
 // An Artifact is a manifest together with the store that holds its parts.
 type Artifact struct {
 	Digest   Digest

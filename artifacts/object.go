@@ -115,6 +115,21 @@ func (w *Writer) release() {
 	}
 }
 
+// CommitAs is Commit for bytes that come from elsewhere and should have the
+// digest d. If they have another there is no object, and the error wraps
+// ErrWrongBytes.
+func (w *Writer) CommitAs(d Digest) error {
+	if w.err == nil {
+		if err := w.buf.Flush(); err != nil {
+			w.err = fmt.Errorf("write object: %w", w.s.explain(err))
+		} else if got := Digest(w.hash.Sum(nil)); got != d {
+			w.err = fmt.Errorf("%w: their digest is %s, not %s", ErrWrongBytes, got, d)
+		}
+	}
+	_, _, err := w.Commit()
+	return err
+}
+
 func (w *Writer) commit() error {
 	if err := w.buf.Flush(); err != nil {
 		return fmt.Errorf("write object: %w", w.s.explain(err))

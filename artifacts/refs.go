@@ -52,6 +52,17 @@ func parseRef(line string) (ref, error) {
 	return r, nil
 }
 
+// EncodeLineage returns the contents of the file that says that name stands for k.
+func EncodeLineage(name string, k ActionKey) []byte { return []byte(ref{name, Digest(k)}.line()) }
+
+// ParseLineage returns what name stands for by the contents of its file, and
+// whether they are whole and name's.
+func ParseLineage(name string, data []byte) (ActionKey, bool) {
+	line, whole := strings.CutSuffix(string(data), "\n")
+	r, err := parseRef(line)
+	return ActionKey(r.digest), err == nil && whole && r.name == name
+}
+
 // Lineage returns the key of the action last done under name. It tells where
 // unchanged items may be taken over from, and no result depends on it. Without
 // a record the error is ErrNotFound, with a damaged one a *DamagedError.
@@ -94,7 +105,7 @@ func (s *Store) SetLineage(name string, k ActionKey) error {
 	if err := s.mkdir(filepath.Dir(path)); err != nil {
 		return fmt.Errorf("set lineage %.80q: %w", name, s.explain(err))
 	}
-	tmp, err := s.writeTemp([]byte(ref{name, Digest(k)}.line()))
+	tmp, err := s.writeTemp(EncodeLineage(name, k))
 	if err == nil {
 		err = s.fs.Rename(tmp, path)
 	}

@@ -36,6 +36,8 @@ var (
 	ErrReadOnly = errors.New("the store is open read-only")
 	// ErrNondeterministic says that the same work gave two results.
 	ErrNondeterministic = errors.New("the same work gave another result before")
+	// ErrWrongBytes says that bytes are not those that were asked for.
+	ErrWrongBytes = errors.New("wrong bytes")
 	// ErrBusy says that a lock is held by someone else.
 	ErrBusy = errors.New("in use")
 )

@@ -35,6 +35,8 @@ type Options struct {
 	// Parsed is what ParseSpec returned, if the spec came from there: its
 	// parameters need not be worked out again.
 	Parsed *Parsed
+	// Remote is asked for a result before it is made. nil: there is none.
+	Remote Remote
 	// Clock is what tells the time to the journal and waits between tries.
 	// nil: the real one.
 	Clock Clock

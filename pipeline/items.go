@@ -115,7 +115,7 @@ func (t *itemRun) run(ctx context.Context) (*artifacts.Artifact, error) {
 	for i, s := range arts {
 		m.Items += s.Manifest.Items
 		for _, p := range s.Manifest.Parts {
-			if p.Schema != itemsSchema {
+			if p.Schema != ItemsSchema {
 				m.Parts = append(m.Parts, p)
 			}
 		}
@@ -275,9 +275,9 @@ func shardOrigin(a *Action, index int) string {
 	return fmt.Sprintf("%sstage %q\n%sshard %d/%d\n", logHeader, a.Stage.Name, a.base, index, a.shards())
 }
 
-// itemsSchema is the schema of the part of a shard that says for each of its
+// ItemsSchema is the schema of the part of a shard that says for each of its
 // items what row it has: JSON lines in order of ids.
-const itemsSchema = "hearsight.items/1"
+const ItemsSchema = "hearsight.items/1"
 
 // itemState is a line of it.
 type itemState struct {
@@ -289,7 +289,7 @@ type itemState struct {
 
 // readItems reads what a shard says of its items.
 func readItems(shardArtifact *artifacts.Artifact) (map[string]itemState, error) {
-	parts := shardArtifact.Parts(itemsSchema)
+	parts := shardArtifact.Parts(ItemsSchema)
 	if len(parts) != 1 {
 		return nil, errors.New("a shard has no list of its items")
 	}

@@ -48,10 +48,11 @@ type node struct {
 
 // outcome is the end of a stage's attempt.
 type outcome struct {
-	n    *node
-	art  *artifacts.Artifact
-	err  error
-	wall time.Duration
+	n       *node
+	art     *artifacts.Artifact
+	err     error
+	wall    time.Duration
+	fetched bool // it came from the remote
 }
 
 type phase int
@@ -256,6 +257,10 @@ func (r *run) release(n *node) {
 func (r *run) execute(ctx context.Context, n *node, in map[string][]*artifacts.Artifact) outcome {
 	began := r.e.o.Clock.Now()
 	o := outcome{n: n}
+	if o.art, o.fetched, o.err = r.fetchWhole(ctx, n); o.art != nil || o.err != nil {
+		o.wall = r.e.o.Clock.Now().Sub(began)
+		return o
+	}
 	switch {
 	case n.frozen:
 		o.err = &BlockedError{Stages: []string{n.Stage.Name + ": its result is not in the store and only other stages may run"}}
@@ -278,7 +283,11 @@ func (r *run) finish(ctx context.Context, o outcome) {
 	case o.err == nil:
 		n.phase, n.Artifact, n.res.Artifact = ended, o.art, o.art
 		ev.Type, ev.Digest = StageFinished, o.art.Digest.String()
-		ev.Counts.Rejected = o.art.Manifest.Rejected
+		m := o.art.Manifest
+		ev.Counts.Rejected = m.Rejected
+		if o.fetched {
+			ev.Type, ev.Reason, ev.Counts.Total = StageCached, "from "+r.e.o.Remote.String(), m.Items+m.Rejected
+		}
 	case ctx.Err() != nil:
 		n.phase = broken
 		ev.Type, ev.Reason = StageStopped, context.Cause(ctx).Error()

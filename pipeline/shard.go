@@ -38,6 +38,11 @@ func (t *itemRun) runShard(ctx context.Context, s *shard, wait bool) (art *artif
 	if art := t.findShard(s); art != nil {
 		return art, errors.Join(t.setOrigin(s), t.r.e.store.DropPartial(partial))
 	}
+	if t.r.fetch(ctx, t.n.Action, s.key, "shard", nil) {
+		if art := t.findShard(s); art != nil {
+			return art, errors.Join(t.setOrigin(s), t.r.e.store.DropPartial(partial))
+		}
+	}
 	if t.n.Forced {
 		if err := t.r.e.store.DropPartial(partial); err != nil {
 			return nil, err
@@ -104,6 +109,7 @@ func (t *itemRun) makeShard(ctx context.Context, s *shard, dir string) (art *art
 			Reason: fmt.Sprintf("the log of finished items ended in %d bytes that are not whole: what they held is done again", m.log.cut)})
 	}
 	if !t.n.Forced {
+		t.r.fetchLast(ctx, t.n.Action, s.origin)
 		m.old, m.was = t.r.e.lastItems(s.origin)
 	}
 	t.r.emit(Event{Type: ShardStarted, Stage: t.n.Stage.Name, Shard: t.name(s), Key: s.key.String(), Counts: Counts{Total: int64(len(s.items))}})
@@ -261,7 +267,7 @@ func (m *making) write(ctx context.Context) (man artifacts.Manifest, err error) 
 			return man, err
 		}
 	}
-	err = add("items"+tag+".jsonl", itemsSchema, int64(len(states)), func(w io.Writer) (int64, error) {
+	err = add("items"+tag+".jsonl", ItemsSchema, int64(len(states)), func(w io.Writer) (int64, error) {
 		enc := json.NewEncoder(w)
 		for _, st := range states {
 			if err := enc.Encode(st); err != nil {

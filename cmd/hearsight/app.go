@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/hearsight/hearsight/artifacts"
+	"github.com/hearsight/hearsight/artifacts/remote"
 	"github.com/hearsight/hearsight/internal/kernel"
 	"github.com/hearsight/hearsight/internal/table"
 	"github.com/hearsight/hearsight/pipeline"
@@ -106,29 +107,40 @@ func (a *app) openStore(readOnly bool) (*artifacts.Store, error) {
 // store, create has one made; else the engine sees an empty one, and nothing is
 // written. The caller closes the store.
 func (a *app) engine(create bool, o pipeline.Options) (*pipeline.Engine, *spec.Pipeline, *artifacts.Store, error) {
+	e, p, s, _, err := a.engineOn(nil, create, o)
+	return e, p, s, err
+}
+
+// engineOn is engine with a remote that results are had from, if it is not nil.
+func (a *app) engineOn(r remote.Remote, create bool, o pipeline.Options) (*pipeline.Engine, *spec.Pipeline, *artifacts.Store, *remote.Reader, error) {
 	set, err := a.vars()
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, nil, nil, err
 	}
 	// No store is made for a spec that cannot be read.
 	s, err := artifacts.Open(a.storeDir(), artifacts.Options{NoCreate: true, OnDamage: a.sayDamage})
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, nil, err
+		return nil, nil, nil, nil, err
 	}
 	parsed, err := pipeline.ParseSpec(a.file, stages.All, set, s)
 	if err = a.specError(err); err != nil {
 		if s != nil {
 			err = errors.Join(err, s.Close())
 		}
-		return nil, nil, nil, err
+		return nil, nil, nil, nil, err
 	}
 	p := parsed.Pipeline
 	o.Parsed = parsed
 	if s == nil {
 		absent := artifacts.Options{ReadOnly: !create, Absent: !create, OnDamage: a.sayDamage}
 		if s, err = artifacts.Open(a.storeDir(), absent); err != nil {
-			return nil, nil, nil, err
+			return nil, nil, nil, nil, err
 		}
+	}
+	var reader *remote.Reader
+	if r != nil {
+		reader = remote.NewReader(s, r, remote.Options{})
+		o.Remote = reader
 	}
 	o.Numeric = kernel.Numeric()
 	o.Dir = filepath.Dir(a.file)
@@ -136,9 +148,9 @@ func (a *app) engine(create bool, o pipeline.Options) (*pipeline.Engine, *spec.P
 	o.Rejects = pipeline.RejectsFormat{Ext: table.Rejects.Ext(), Schema: table.Rejects.Schema(), Write: writeRejects}
 	e, err := pipeline.New(p, stages.All, s, o)
 	if err != nil {
-		return nil, nil, nil, errors.Join(err, s.Close())
+		return nil, nil, nil, nil, errors.Join(err, s.Close())
 	}
-	return e, p, s, nil
+	return e, p, s, reader, nil
 }
 
 func writeRejects(w io.Writer, rows []pipeline.Reject) (int64, error) {
@@ -161,6 +173,8 @@ func (a *app) planned(ctx context.Context, sel pipeline.Selection, use func(*pip
 	if err := known(p, sel); err != nil {
 		return err
 	}
+	held := a.use(ctx, s)
+	defer func() { err = errors.Join(err, release(held)) }()
 	plan, err := e.Plan(ctx, sel)
 	if err != nil {
 		return err

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -119,78 +118,4 @@ func (a *app) unpin(c *cobra.Command, name string) (err error) {
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	return s.Unpin(c.Context(), name)
-}
-
-func (a *app) gcCommand() *cobra.Command {
-	var o artifacts.GCOptions
-	var force bool
-	c := &cobra.Command{
-		Use:   "gc",
-		Short: "Say what could be removed from the store, or remove it",
-		Long: "Keeps the results of the spec as it stands, what is pinned and what runs need; says how much the rest takes, and removes it with --force.\n" +
-			"Results of other variables or older specs are among the rest: pin what you want to keep.",
-		Example: "  hearsight gc            what would go\n  hearsight gc --force    remove it",
-		RunE: func(c *cobra.Command, _ []string) error {
-			o.DryRun = !force
-			roots, err := a.roots(c.Context())
-			if err != nil {
-				return err
-			}
-			return a.collect(c.Context(), roots, o)
-		},
-	}
-	c.Flags().BoolVar(&force, "force", false, "remove it")
-	c.Flags().IntVar(&o.KeepRuns, "keep-runs", 20, "how many of the last runs' journals and logs to keep")
-	return c
-}
-
-// roots are the results that the spec as it stands needs, and the shards that
-// they would be remade from.
-func (a *app) roots(ctx context.Context) (_ []artifacts.Digest, err error) {
-	e, _, s, err := a.engine(false, pipeline.Options{})
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	plan, err := e.Plan(ctx, pipeline.Selection{})
-	if err != nil {
-		return nil, err
-	}
-	return e.Roots(plan), nil
-}
-
-// collectedJSON is what `gc --json` prints.
-type collectedJSON struct {
-	Removed     bool  `json:"removed"` // false: it would be
-	Objects     int   `json:"objects"`
-	Bytes       int64 `json:"bytes"`
-	KeptObjects int   `json:"kept_objects"`
-	KeptBytes   int64 `json:"kept_bytes"`
-	Results     int   `json:"results"`
-	Runs        int   `json:"runs"`
-}
-
-func (a *app) collect(ctx context.Context, roots []artifacts.Digest, o artifacts.GCOptions) (err error) {
-	s, err := a.openStore(false)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	r, err := s.GC(ctx, roots, o)
-	if err != nil {
-		return err
-	}
-	if a.json {
-		return a.printJSON(collectedJSON{!o.DryRun, r.Objects, r.Bytes, r.KeptObjects, r.KeptBytes, len(r.Actions), len(r.Runs)})
-	}
-	word := "removed"
-	if o.DryRun {
-		word = "would go"
-	}
-	fmt.Fprintf(a.stdout, "%s: %d objects, %s, of %d results and shards; %d old runs\nkept: %d objects, %s\n",
-		word, r.Objects, bytesText(r.Bytes), len(r.Actions), len(r.Runs), r.KeptObjects, bytesText(r.KeptBytes))
-	if o.DryRun {
-		fmt.Fprintln(a.stdout, "nothing was removed: `hearsight gc --force` does")
-	}
-	return nil
 }

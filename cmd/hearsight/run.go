@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hearsight/hearsight/artifacts"
+	"github.com/hearsight/hearsight/artifacts/remote"
 	"github.com/hearsight/hearsight/pipeline"
 	"github.com/hearsight/hearsight/pipeline/local"
 	"github.com/spf13/cobra"
@@ -24,6 +25,7 @@ type runFlags struct {
 	keepGoing         bool
 	executor          string
 	trace             string
+	remote            string
 }
 
 func (f *runFlags) selectionFlags(c *cobra.Command) {
@@ -55,7 +57,8 @@ func (a *app) runCommand() *cobra.Command {
 			"  hearsight run --set epochs=5 model     with a variable changed\n" +
 			"  hearsight run --force mfcc             mfcc anew; later stages only if its bytes change\n" +
 			"  hearsight run --only mfcc              mfcc alone, from inputs that must be there\n" +
-			"  hearsight run --from mfcc              mfcc and everything after it anew",
+			"  hearsight run --from mfcc              mfcc and everything after it anew\n" +
+			"  hearsight run --remote s3://lab/results    take from there what was made elsewhere",
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: a.completeStages,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -72,6 +75,7 @@ func (a *app) runCommand() *cobra.Command {
 	f.selectionFlags(c)
 	c.Flags().IntVarP(&f.jobs, "jobs", "j", runtime.GOMAXPROCS(0), "cores to keep busy")
 	c.Flags().BoolVarP(&f.keepGoing, "keep-going", "k", false, "after a failure go on with what does not depend on it")
+	remoteFlag(c, &f.remote, "before anything is run, look for its result in")
 	c.Flags().StringVar(&f.executor, "executor", "local", "where actions run")
 	c.Flags().StringVar(&f.trace, "trace", "", "write the run's times to `FILE` when it ends, for ui.perfetto.dev")
 	return c
@@ -81,8 +85,19 @@ func (a *app) run(ctx context.Context, sel pipeline.Selection, f runFlags) (err 
 	if f.jobs < 1 {
 		return usagef("--jobs %d: at least 1", f.jobs)
 	}
+	var from remote.Remote
+	if f.remote != "" {
+		from, err = openRemote(f.remote, false)
+		if errors.Is(err, fs.ErrNotExist) { // its disk may be away: a run can do without
+			fmt.Fprintf(a.stderr, "warning: running without the remote: %v\n", err)
+			from, err = nil, nil
+		}
+		if err != nil {
+			return err
+		}
+	}
 	view, id := a.newView(), runID(time.Now())
-	e, p, s, err := a.engine(true, pipeline.Options{KeepGoing: f.keepGoing, Events: view.event, RunID: id})
+	e, p, s, _, err := a.engineOn(from, true, pipeline.Options{KeepGoing: f.keepGoing, Events: view.event, RunID: id})
 	if err != nil {
 		return err
 	}
@@ -90,6 +105,8 @@ func (a *app) run(ctx context.Context, sel pipeline.Selection, f runFlags) (err 
 	if err := known(p, sel); err != nil {
 		return err
 	}
+	held := a.use(ctx, s) // from the plan on nothing that it found is collected
+	defer func() { err = errors.Join(err, release(held)) }()
 	if sel, err = followers(ctx, e, s, sel); err != nil {
 		return err
 	}

@@ -31,6 +31,9 @@ func sentence(ev pipeline.Event) string {
 	case pipeline.RunEnded:
 		return fmt.Sprintf("run %s in %s, %.1f s of CPU", ev.State, seconds(ev.Seconds), ev.CPUSeconds)
 	case pipeline.StageCached:
+		if ev.Reason != "" {
+			return fmt.Sprintf("%-20s %s", ev.Stage, ev.Reason)
+		}
 		return fmt.Sprintf("%-20s up to date", ev.Stage)
 	case pipeline.StageStarted:
 		return fmt.Sprintf("%-20s started: %s", ev.Stage, ev.Reason)

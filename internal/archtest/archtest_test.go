@@ -20,6 +20,9 @@ const module = "github.com/hearsight/hearsight"
 var rules = [][]string{
 	{"spec"},
 	{"artifacts", "internal/atomicfile"},
+	{"artifacts/remote", "artifacts", "internal/atomicfile"},
+	{"artifacts/s3", "artifacts", "artifacts/remote"},
+	{"artifacts/remotetest", "artifacts", "artifacts/remote"},
 
 	{"internal/atomicfile"},
 	{"internal/atomicfile/faultfs", "internal/atomicfile"},
@@ -55,7 +58,7 @@ var rules = [][]string{
 }
 
 // testOnly are packages that nothing but tests may import.
-var testOnly = []string{"internal/sharedtest", "stages/stage/stagetest"}
+var testOnly = []string{"internal/sharedtest", "stages/stage/stagetest", "artifacts/remotetest"}
 
 func TestImports(t *testing.T) {
 	seen := 0
