@@ -310,8 +310,8 @@ func TestNearest(t *testing.T) {
 		"filter": "filters", "fliters": "filters", "lgo": "log", "mffc": "mfcc", "window_sample": "window_samples",
 		"": "", "x": "", "window": "window_samples", "wi": "", "fil": "filters", "completely": "", "Voice": "voice",
 	} {
-		if got := nearest(word, words); got != want {
-			t.Errorf("nearest(%q) = %q, want %q", word, got, want)
+		if got := Nearest(word, words); got != want {
+			t.Errorf("Nearest(%q) = %q, want %q", word, got, want)
 		}
 	}
 }

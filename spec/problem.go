@@ -205,14 +205,14 @@ func (c *checker) nearest(word string, candidates []string) string {
 	if c.comparisons > maxComparisons {
 		return ""
 	}
-	return nearest(word, candidates)
+	return Nearest(word, candidates)
 }
 
-// nearest returns the candidate with the fewest slips of the pen between it
+// Nearest returns the candidate with the fewest slips of the pen between it
 // and word, the first of equals. If even that one takes more than a third of
 // the word it is the only candidate that goes on where word ends, as
 // window_samples does with window, or "".
-func nearest(word string, candidates []string) string {
+func Nearest(word string, candidates []string) string {
 	const longest = 64
 	if word == "" || len(word) > longest {
 		return ""

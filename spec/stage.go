@@ -272,7 +272,7 @@ func (p *Pipeline) Select(targets []string) ([]int, error) {
 	for _, t := range targets {
 		found, ok := byName[t]
 		if !ok {
-			if near := nearest(t, names); near != "" {
+			if near := Nearest(t, names); near != "" {
 				return nil, fmt.Errorf("there is no stage %s in %s (did you mean %q?)", quote(t), p.Path, near)
 			}
 			return nil, fmt.Errorf("there is no stage %s in %s; there are %s", quote(t), p.Path, listed(names))

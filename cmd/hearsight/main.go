@@ -157,13 +157,16 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 			if len(args) == 0 {
 				return c.Help()
 			}
-			if near := c.SuggestionsFor(args[0]); len(near) > 0 {
-				return usagef("there is no command %q (did you mean %q?)", args[0], near[0])
+			var names []string
+			for _, sub := range c.Commands() {
+				names = append(names, sub.Name())
+			}
+			if near := spec.Nearest(args[0], names); near != "" {
+				return usagef("there is no command %q (did you mean %q?)", args[0], near)
 			}
 			return usagef("there is no command %q: `hearsight --help` lists them", args[0])
 		},
 	}
-	root.SuggestionsMinimumDistance = 2
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
