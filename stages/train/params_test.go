@@ -132,7 +132,10 @@ func TestWatcher(t *testing.T) {
 		k.RunDir, k.Now = dir, func() time.Time { now = now.Add(time.Second); return now }
 	})
 	r := stagetest.MustRun(t, kind, stagetest.Options{Store: s, Inputs: newSet().ports(t, s), Params: tiny(nil)})
-	last := r.Reports[len(r.Reports)-1]
+	if end := r.Reports[len(r.Reports)-1].Message; !strings.HasPrefix(end, "20 steps at ") || !strings.Contains(end, " GFLOP/s") {
+		t.Errorf("at the end it says %q", end)
+	}
+	last := r.Reports[len(r.Reports)-2]
 	if last.Done != 20 || last.Total != 20 || last.Unit != "steps" || last.Metrics[0].Name != "loss" || !(last.Metrics[0].Value > 0) {
 		t.Errorf("last report %+v", last)
 	}
@@ -151,7 +154,7 @@ func TestWatcher(t *testing.T) {
 		if err := d.Decode(&l); err != nil {
 			t.Fatalf("line %d: %v", i+1, err)
 		}
-		if l.Step != int64(i+1) || l.Loss == nil || (l.P10 != nil) != (l.Step%5 == 0) || l.Time.Year() != 2001 || l.PairsPerSecond <= 0 || l.SecondsLeft <= 0 && l.Step < 20 {
+		if l.Step != int64(i+1) || l.Loss == nil || (l.P10 != nil) != (l.Step%5 == 0) || l.Time.Year() != 2001 || l.PairsPerSecond <= 0 || l.GFLOPPerSecond <= 0 || l.SecondsLeft <= 0 && l.Step < 20 {
 			t.Errorf("line %d: %s", i+1, raw)
 		}
 	}
