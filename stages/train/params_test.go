@@ -105,13 +105,14 @@ func TestWrongInputs(t *testing.T) {
 		params map[string]any
 		want   string
 	}{
-		"both":            {"pairs mfcc images features", tiny(nil), "both features and images"},
-		"neither":         {"pairs mfcc", tiny(nil), "neither features nor images"},
-		"small, features": {"pairs mfcc features", tiny(nil), "head takes features, small takes images"},
-		"head, images":    {"pairs mfcc images", map[string]any{"steps": 1}, "head takes features, small takes images"},
-		"split":           {"pairs mfcc images", tiny(map[string]any{"split": "trian"}), `no pairs in split "trian": the splits are [train validation]`},
-		"batch":           {"pairs mfcc images", tiny(map[string]any{"batch": 13}), "batch 13 needs as many different photos"},
-		"other data set":  {"strangers mfcc images", tiny(nil), "none of 16 captions has both a clip and a photo"},
+		"both":             {"pairs mfcc images features", tiny(nil), "both features and images"},
+		"neither":          {"pairs mfcc", tiny(nil), "neither features nor images"},
+		"small, features":  {"pairs mfcc features", tiny(nil), "head takes features, small and small5 take images"},
+		"small5, features": {"pairs mfcc features", tiny(map[string]any{"image": "small5"}), "head takes features"},
+		"head, images":     {"pairs mfcc images", map[string]any{"steps": 1}, "small and small5 take images"},
+		"split":            {"pairs mfcc images", tiny(map[string]any{"split": "trian"}), `no pairs in split "trian": the splits are [train validation]`},
+		"batch":            {"pairs mfcc images", tiny(map[string]any{"batch": 13}), "batch 13 needs as many different photos"},
+		"other data set":   {"strangers mfcc images", tiny(nil), "none of 16 captions has both a clip and a photo"},
 	} {
 		in := ports{}
 		for _, port := range strings.Fields(c.ports) {
