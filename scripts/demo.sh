@@ -10,7 +10,7 @@ cat <<'EOF'
 The report: report.html (open it in a browser)
 
 Three things to try next:
-  bin/hearsight run -f demo.yaml --set steps=4000      train twice as long: only training and scoring run again
+  bin/hearsight run -f demo.yaml --set steps=7200      train twice as long: only training and scoring run again
   bin/hearsight inspect -f demo.yaml mfcc              look at an intermediate result
   bin/hearsight plan -f demo.yaml --set seed=2         what another seed would run, and why
 EOF

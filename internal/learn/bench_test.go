@@ -15,7 +15,7 @@ import (
 
 // benchmarkStep times steps of training on noise.
 func benchmarkStep(b *testing.B, spec model.Spec, s Settings, frames func(i int) int) {
-	s.Steps = 1 << 40
+	s.Steps, s.LogEvery = 1<<40, 1<<40
 	run, err := newRun(spec, noiseData(spec, frames), s, Options{})
 	if err != nil {
 		b.Fatal(err)
@@ -26,11 +26,13 @@ func benchmarkStep(b *testing.B, spec model.Spec, s Settings, frames func(i int)
 		}
 	}
 	b.ReportAllocs()
+	run.did = work{}
 	for b.Loop() {
 		if err := run.step(context.Background()); err != nil {
 			b.Fatal(err)
 		}
 	}
+	b.ReportMetric(run.did.flop/1e9/b.Elapsed().Seconds(), "GFLOP/s")
 	b.ReportMetric(float64(run.ws.Bytes())/1e6, "MB-workspace")
 }
 
@@ -144,14 +146,14 @@ func benchmarkPaper(b *testing.B, audio string) {
 	benchmarkStep(b, paperSpec(b, audio), Paper(), func(i int) int { return 300 + 5*i })
 }
 
-// BenchmarkStepScenes is a step of the demo: batch 16, 64x64 pictures, clips of
+// BenchmarkStepScenes is a step of the demo: batch 32, 64x64 pictures, clips of
 // about 335 frames.
 func BenchmarkStepScenes(b *testing.B) {
 	spec := model.Spec{Height: 64, Width: 64, Frames: 448, Length: model.LengthTrue, Similarity: nn.MISA, Scale: .25, Init: model.InitHe,
 		Pixels: &model.PixelNorm{Center: 127.5, Scale: 63.75}}
-	spec.Image, spec.Audio = towers(b, "small", model.HeadOptions{}, "small")
+	spec.Image, spec.Audio = towers(b, "small5", model.HeadOptions{}, "small")
 	s := Paper()
-	s.Batch, s.Bucket, s.Normalize = 16, 16, NormCorpus
+	s.Batch, s.Bucket, s.Normalize = 32, 16, NormCorpus
 	benchmarkStep(b, spec, s, func(i int) int { return 200 + 4*i })
 }
 

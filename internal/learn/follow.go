@@ -82,9 +82,15 @@ func Candidates(pairs []Pair) (images, clips, imageOf []int) {
 	return images, clips, imageOf
 }
 
-// finish scores a model that was not trained, and says that the run is done.
+// finish scores a model that was not trained, and says how fast one was.
 func (r *run) finish(ctx context.Context) error {
 	if r.total > 0 {
+		if r.all.spent > 0 {
+			pairs, gflop := r.all.rates(r.settings.Batch)
+			show := Progress{CurvePoint: r.point(), Steps: r.total, PairsPerSecond: pairs, GFLOPPerSecond: gflop}
+			show.Message = fmt.Sprintf("%d steps at %.4g pairs/s, %.4g GFLOP/s, in %v", r.all.steps, pairs, gflop, r.all.spent.Round(time.Second/10))
+			r.o.Progress(show)
+		}
 		return r.save()
 	}
 	p := r.point()
@@ -105,19 +111,30 @@ func (r *run) now() time.Time {
 
 func (r *run) startClock() {
 	r.saved, r.shown = r.now(), r.now()
-	r.shownStep = r.cp.header.Step
 }
 
-// speed fills in pairs a second and the time left.
+// work is how much was done in how long.
+type work struct {
+	steps int64
+	flop  float64
+	spent time.Duration
+}
+
+// speed fills in how fast training is and the time left.
 func (r *run) speed(p *Progress) {
-	done := r.cp.header.Step - r.shownStep
-	spent := r.now().Sub(r.shown)
-	r.shownStep = r.cp.header.Step
-	if r.o.Clock == nil || spent <= 0 || done <= 0 {
+	did := r.did
+	did.spent = r.now().Sub(r.shown)
+	r.did = work{}
+	if r.o.Clock == nil || did.spent <= 0 || did.steps <= 0 {
 		return
 	}
-	p.PairsPerSecond = float64(done*int64(r.settings.Batch)) / spent.Seconds()
-	p.Left = time.Duration(float64(spent) / float64(done) * float64(r.total-r.cp.header.Step))
+	r.all = work{r.all.steps + did.steps, r.all.flop + did.flop, r.all.spent + did.spent}
+	p.PairsPerSecond, p.GFLOPPerSecond = did.rates(r.settings.Batch)
+	p.Left = time.Duration(float64(did.spent) / float64(did.steps) * float64(r.total-r.cp.header.Step))
+}
+
+func (w work) rates(batch int) (pairs, gflop float64) {
+	return float64(w.steps*int64(batch)) / w.spent.Seconds(), w.flop / 1e9 / w.spent.Seconds()
 }
 
 func (r *run) checkpointDue() bool {

@@ -87,7 +87,8 @@ type run struct {
 
 	saved, shown time.Time // when
 	savedStep    int64
-	shownStep    int64
+	did          work // since it was shown
+	all          work // since the start, without scoring
 }
 
 // A network is the training graph for one length of minibatch.
@@ -95,6 +96,7 @@ type network struct {
 	m                     *nn.Machine[float32]
 	images, audio, frames *nn.Node
 	impostors, loss       *nn.Node // impostors nil: the loss draws none
+	flop                  float64  // of a step
 }
 
 func newRun(spec model.Spec, data Data, settings Settings, o Options) (*run, error) {
@@ -217,6 +219,7 @@ func (r *run) step(ctx context.Context) error {
 		return fmt.Errorf("train: step %d: %w", step+1, err)
 	}
 	r.cp.header.Step++
+	r.did.steps, r.did.flop = r.did.steps+1, r.did.flop+net.flop
 	if warning != "" {
 		r.o.Progress(Progress{CurvePoint: r.point(), Steps: r.total, Message: warning, Warning: true})
 	}
@@ -301,6 +304,7 @@ func (r *run) network(clips [][]float32) (*network, int, error) {
 		images: g.Input("images", b, m.Height, m.Width, m.Image.In),
 		audio:  g.Input("audio", b, t, m.Audio.In),
 		frames: g.Input("frames", b),
+		flop:   stepFLOP(&m.Spec, b, t),
 	}
 	if r.settings.Loss == nn.LossSampled {
 		net.impostors = g.Input("impostors", 2, b)

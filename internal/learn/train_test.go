@@ -250,7 +250,7 @@ func TestCheckpointByTime(t *testing.T) {
 		now = now.Add(time.Minute)
 		return now
 	}, Progress: func(p Progress) {
-		if p.PairsPerSecond > 0 && (p.Left > 0 || p.Step == 20) {
+		if p.Message == "" && p.PairsPerSecond > 0 && (p.Left > 0 || p.Step == 20) {
 			speeds++
 		}
 	}})

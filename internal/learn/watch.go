@@ -30,6 +30,7 @@ type Progress struct {
 	CurvePoint
 	Steps          int64         // in all
 	PairsPerSecond float64       // since the last call; 0 where no clock is given
+	GFLOPPerSecond float64       // of the products of layers and similarities, as written; likewise
 	Left           time.Duration // for the steps left, at that speed
 	Message        string        // something a person should read, once
 	Warning        bool          // the message is a warning

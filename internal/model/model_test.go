@@ -30,11 +30,11 @@ func paperSpec(t testing.TB, audio string) Spec {
 	}
 }
 
-// smallSpec is the demo's model.
-func smallSpec(t testing.TB) Spec {
+// smallSpec is the demo's model (small5), or one with a smaller image tower.
+func smallSpec(t testing.TB, image string) Spec {
 	t.Helper()
 	return Spec{
-		Image: must[Tower](t)(ImageTower("small", HeadOptions{})), Audio: must[Tower](t)(AudioTower("small", AudioOptions{Coeffs: 40})),
+		Image: must[Tower](t)(ImageTower(image, HeadOptions{})), Audio: must[Tower](t)(AudioTower("small", AudioOptions{Coeffs: 40})),
 		Height: 64, Width: 64, Frames: 448, Length: LengthTrue, Similarity: nn.MISA, Scale: .25, Init: InitHe,
 		Pixels: &PixelNorm{Center: 127.5, Scale: 63.75},
 	}
@@ -51,7 +51,8 @@ func TestParameterCounts(t *testing.T) {
 		{"conv6", paperSpec(t, "conv6"), 38_512_080, 64},
 		{"lstm", paperSpec(t, "lstm"), 8_545_344, 510},
 		{"gru", paperSpec(t, "gru"), 7_724_096, 510},
-		{"small", smallSpec(t), 52_096, 28},
+		{"small", smallSpec(t, "small"), 52_096, 28},
+		{"small5", smallSpec(t, "small5"), 121_792, 28},
 	} {
 		if got := sizeOf(c.spec.Image) + sizeOf(c.spec.Audio); got != c.want {
 			t.Errorf("%s with its image tower has %d parameters, want %d", c.name, got, c.want)
@@ -60,7 +61,7 @@ func TestParameterCounts(t *testing.T) {
 			t.Errorf("%s: %d frames become %d steps, want %d", c.name, c.spec.Frames, got, c.t)
 		}
 	}
-	m := must[*Model[float32]](t)(New[float32](smallSpec(t), 1))
+	m := must[*Model[float32]](t)(New[float32](smallSpec(t, "small"), 1))
 	if m.Size() != 52_096 {
 		t.Errorf("the small model holds %d parameters, want 52096", m.Size())
 	}
@@ -196,9 +197,9 @@ func modelGradients(t *testing.T, spec Spec) {
 }
 
 func TestInitialValues(t *testing.T) {
-	a := must[*Model[float32]](t)(New[float32](smallSpec(t), 7))
-	b := must[*Model[float32]](t)(New[float32](smallSpec(t), 7))
-	c := must[*Model[float32]](t)(New[float32](smallSpec(t), 8))
+	a := must[*Model[float32]](t)(New[float32](smallSpec(t, "small"), 7))
+	b := must[*Model[float32]](t)(New[float32](smallSpec(t, "small"), 7))
+	c := must[*Model[float32]](t)(New[float32](smallSpec(t, "small"), 8))
 	same, other := true, false
 	for i, p := range a.Params() {
 		for j, v := range p.W {
@@ -219,7 +220,7 @@ func TestInitialValues(t *testing.T) {
 			t.Errorf("%s is not 0", p.Name)
 		}
 	}
-	spec := smallSpec(t)
+	spec := smallSpec(t, "small")
 	spec.Init = InitPyTorch
 	for _, p := range must[*Model[float32]](t)(New[float32](spec, 7)).Params() {
 		if p.Name == "audio.conv3.bias" {
@@ -245,7 +246,7 @@ func deviation(x []float32) float64 {
 }
 
 func TestOutFrames(t *testing.T) {
-	s := smallSpec(t)
+	s := smallSpec(t, "small")
 	for _, c := range [][3]int{{448, 448, 28}, {447, 448, 27}, {16, 448, 1}, {3, 448, 1}, {0, 448, 1}, {500, 448, 28}, {100, 112, 6}} {
 		if got := s.OutFrames(c[0], c[1]); got != c[2] {
 			t.Errorf("a clip of %d frames in %d counts %d steps, want %d", c[0], c[1], got, c[2])
@@ -258,7 +259,7 @@ func TestOutFrames(t *testing.T) {
 }
 
 func TestPutFrames(t *testing.T) {
-	s := smallSpec(t)
+	s := smallSpec(t, "small")
 	s.Audio.In = 2
 	s.AudioNorm = &CoeffNorm{Mean: []float64{1, 10}, Std: 2}
 	dst := []float32{9, 9, 9, 9, 9, 9}

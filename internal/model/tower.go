@@ -50,7 +50,7 @@ type Tower struct {
 // Towers by name.
 var (
 	frozenNames = []string{"vgg16", "vgg19", "resnet50"}
-	imageNames  = []string{"head", "small", "vgg16", "vgg19"}
+	imageNames  = []string{"head", "small", "small5", "vgg16", "vgg19"}
 	audioNames  = []string{"conv5", "conv6", "lstm", "gru", "small"}
 )
 
@@ -74,8 +74,9 @@ type HeadOptions struct {
 
 // ImageTower returns an image tower by name: "head", one linear convolution on
 // a frozen network's feature map; "small", four layers from the pixels of small
-// pictures, 1/8 of their size and 64 channels; or "vgg16" and "vgg19", the network
-// itself, or its last block, with a head on it, to be trained along.
+// pictures, 1/8 of their size and 64 channels, or "small5", five that see 49
+// pixels in place of 17, enough for a shape as a whole; or "vgg16" and "vgg19",
+// the network itself, or its last block, with a head on it, to be trained along.
 func ImageTower(name string, o HeadOptions) (Tower, error) {
 	switch name {
 	case "head":
@@ -90,15 +91,28 @@ func ImageTower(name string, o HeadOptions) (Tower, error) {
 		t := vggTower(name, vggBlocks[name], vggWidths, first)
 		t.Layers = append(t.Layers, head.Layers...)
 		return t, err
-	case "small":
-		return Tower{Name: name, Dims: 2, In: 3, Layers: []Layer{
-			{Op: "conv", Name: "conv1", Kernel: 5, Stride: 2, Pad: 2, Channels: 16, ReLU: true},
-			{Op: "conv", Name: "conv2", Kernel: 3, Stride: 2, Pad: 1, Channels: 32, ReLU: true},
-			{Op: "conv", Name: "conv3", Kernel: 3, Stride: 2, Pad: 1, Channels: 64, ReLU: true},
-			{Op: "conv", Name: "conv4", Kernel: 1, Stride: 1, Channels: 64, Gain: 1},
-		}}, nil
+	case "small", "small5":
+		return smallTower(name), nil
 	}
 	return Tower{}, unknown("image tower", name, imageNames)
+}
+
+// smallTower ends linear, with the gain that goes with it: in a 1x1 convolution,
+// or in two 3x3.
+func smallTower(name string) Tower {
+	t := Tower{Name: name, Dims: 2, In: 3, Layers: []Layer{
+		{Op: "conv", Name: "conv1", Kernel: 5, Stride: 2, Pad: 2, Channels: 16, ReLU: true},
+		{Op: "conv", Name: "conv2", Kernel: 3, Stride: 2, Pad: 1, Channels: 32, ReLU: true},
+		{Op: "conv", Name: "conv3", Kernel: 3, Stride: 2, Pad: 1, Channels: 64, ReLU: true},
+	}}
+	if name == "small" {
+		t.Layers = append(t.Layers, Layer{Op: "conv", Name: "conv4", Kernel: 1, Stride: 1, Channels: 64, Gain: 1})
+		return t
+	}
+	last := same("conv5", 3, 64, false)
+	last.Gain = 1
+	t.Layers = append(t.Layers, same("conv4", 3, 64, true), last)
+	return t
 }
 
 func headTower(o HeadOptions) (Tower, error) {

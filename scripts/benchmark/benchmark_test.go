@@ -218,6 +218,17 @@ func values(readings []reading) (out []float64) {
 	return out
 }
 
+// TestTrainScenes: each repetition has its share of the peak.
+func TestTrainScenes(t *testing.T) {
+	s := &sample{}
+	if err := trainScenes(s, 2); err != nil || s.Parameters != 121_792 || s.Frames != 28 || len(s.Values) != 2 || len(s.CPU) != 2 || !(s.Values[0] > 0) {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	if most, _ := peak(1); most > 0 && (len(s.Peak) != 2 || len(s.PerCPU) != 2 || !(s.PerCPU[0] > 0 && s.PerCPU[0] < 1.2)) {
+		t.Errorf("shares of the peak: %+v", s)
+	}
+}
+
 func TestOne(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	var out bytes.Buffer
@@ -233,7 +244,7 @@ func TestOne(t *testing.T) {
 			t.Errorf("benchmark %q: no error", args)
 		}
 	}
-	if n := len(chosen(allWorks(), regexp.MustCompile("^train_"))); n != 6 {
-		t.Errorf("-only ^train_ chooses %d works, want 6", n)
+	if n := len(chosen(allWorks(), regexp.MustCompile("^train_"))); n != 7 {
+		t.Errorf("-only ^train_ chooses %d works, want 7", n)
 	}
 }

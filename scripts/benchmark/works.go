@@ -63,6 +63,7 @@ func allWorks() []work {
 		}
 		out = append(out, w)
 	}
+	out = append(out, work{name: "train_scenes_b32", unit: "GFLOP/s", run: trainScenes})
 	misaPeer := func(least float64) []peer {
 		return []peer{{name: pytorch, least: least, figure: "median_s", args: []string{"misa_matrix.py", "--n", fmt.Sprint(misaItems), "--frames", fmt.Sprint(misaFrames)}}}
 	}

@@ -14,7 +14,7 @@ import (
 
 // Params are the parameters of Kind. Defaults are the paper's.
 type Params struct {
-	Image      string `json:"image" doc:"trained image tower: head on frozen features, small from pixels, or a network that is fine-tuned with a head on it" enum:"head,small,vgg16,vgg19"`
+	Image      string `json:"image" doc:"trained image tower: head on frozen features, small and small5 from pixels, or a network that is fine-tuned with a head on it" enum:"head,small,small5,vgg16,vgg19"`
 	Finetune   string `json:"finetune" doc:"what of vgg16 or vgg19 is trained along: nothing (image: head), its last block, from feature maps of layer pool4, or all of it, from photos" enum:"none,conv5,all"`
 	Weights    string `json:"weights" doc:"finetune: where the network starts: safetensors file with torchvision's names; none for image_init: random" path:"file"`
 	ImageInit  string `json:"image_init" doc:"finetune: the network's own weights, VGG16's with three identity layers (vgg19), or the seed" enum:"pretrained,vgg16+identity,random"`

@@ -105,13 +105,14 @@ func TestWrongInputs(t *testing.T) {
 		params map[string]any
 		want   string
 	}{
-		"both":            {"pairs mfcc images features", tiny(nil), "both features and images"},
-		"neither":         {"pairs mfcc", tiny(nil), "neither features nor images"},
-		"small, features": {"pairs mfcc features", tiny(nil), "head takes features, small takes images"},
-		"head, images":    {"pairs mfcc images", map[string]any{"steps": 1}, "head takes features, small takes images"},
-		"split":           {"pairs mfcc images", tiny(map[string]any{"split": "trian"}), `no pairs in split "trian": the splits are [train validation]`},
-		"batch":           {"pairs mfcc images", tiny(map[string]any{"batch": 13}), "batch 13 needs as many different photos"},
-		"other data set":  {"strangers mfcc images", tiny(nil), "none of 16 captions has both a clip and a photo"},
+		"both":             {"pairs mfcc images features", tiny(nil), "both features and images"},
+		"neither":          {"pairs mfcc", tiny(nil), "neither features nor images"},
+		"small, features":  {"pairs mfcc features", tiny(nil), "head takes features, small and small5 take images"},
+		"small5, features": {"pairs mfcc features", tiny(map[string]any{"image": "small5"}), "head takes features"},
+		"head, images":     {"pairs mfcc images", map[string]any{"steps": 1}, "small and small5 take images"},
+		"split":            {"pairs mfcc images", tiny(map[string]any{"split": "trian"}), `no pairs in split "trian": the splits are [train validation]`},
+		"batch":            {"pairs mfcc images", tiny(map[string]any{"batch": 13}), "batch 13 needs as many different photos"},
+		"other data set":   {"strangers mfcc images", tiny(nil), "none of 16 captions has both a clip and a photo"},
 	} {
 		in := ports{}
 		for _, port := range strings.Fields(c.ports) {
@@ -132,7 +133,10 @@ func TestWatcher(t *testing.T) {
 		k.RunDir, k.Now = dir, func() time.Time { now = now.Add(time.Second); return now }
 	})
 	r := stagetest.MustRun(t, kind, stagetest.Options{Store: s, Inputs: newSet().ports(t, s), Params: tiny(nil)})
-	last := r.Reports[len(r.Reports)-1]
+	if end := r.Reports[len(r.Reports)-1].Message; !strings.HasPrefix(end, "20 steps at ") || !strings.Contains(end, " GFLOP/s") {
+		t.Errorf("at the end it says %q", end)
+	}
+	last := r.Reports[len(r.Reports)-2]
 	if last.Done != 20 || last.Total != 20 || last.Unit != "steps" || last.Metrics[0].Name != "loss" || !(last.Metrics[0].Value > 0) {
 		t.Errorf("last report %+v", last)
 	}
@@ -151,7 +155,7 @@ func TestWatcher(t *testing.T) {
 		if err := d.Decode(&l); err != nil {
 			t.Fatalf("line %d: %v", i+1, err)
 		}
-		if l.Step != int64(i+1) || l.Loss == nil || (l.P10 != nil) != (l.Step%5 == 0) || l.Time.Year() != 2001 || l.PairsPerSecond <= 0 || l.SecondsLeft <= 0 && l.Step < 20 {
+		if l.Step != int64(i+1) || l.Loss == nil || (l.P10 != nil) != (l.Step%5 == 0) || l.Time.Year() != 2001 || l.PairsPerSecond <= 0 || l.GFLOPPerSecond <= 0 || l.SecondsLeft <= 0 && l.Step < 20 {
 			t.Errorf("line %d: %s", i+1, raw)
 		}
 	}

@@ -2,7 +2,7 @@
 // and an audio tower whose outputs are near for what belongs together.
 //
 // A model starts from the feature maps of a frozen pretrained network (port
-// features, image: head) or from pixels (port images, image: small). A VGG may be
+// features, image: head) or from pixels (port images, image: small or small5). A VGG may be
 // trained along (image: vgg16 or vgg19, from the weights given): its last block
 // with finetune: conv5, from feature maps cut off before it, so that what stays
 // frozen is computed once; or all of it with finetune: all, from photos. The
@@ -49,7 +49,7 @@ var inputs = []stage.Input{
 	{Name: "pairs", Doc: "captions, with the sets they belong to", Types: []string{"pairs"}},
 	{Name: "mfcc", Doc: "the captions' sound", Types: []string{"mfcc"}},
 	{Name: "features", Doc: "feature maps of the photos, for image: head and finetune: conv5", Types: []string{"features"}, Optional: true},
-	{Name: "images", Doc: "the photos themselves, for image: small and finetune: all", Types: []string{"images"}, Optional: true},
+	{Name: "images", Doc: "the photos themselves, for image: small, small5 and finetune: all", Types: []string{"images"}, Optional: true},
 }
 
 func run(ctx context.Context, t *stage.Task, p Params) error {

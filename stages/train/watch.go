@@ -62,6 +62,7 @@ type line struct {
 	P5             *float64  `json:"p5,omitempty"`
 	P10            *float64  `json:"p10,omitempty"`
 	PairsPerSecond float64   `json:"pairs_per_second,omitempty"`
+	GFLOPPerSecond float64   `json:"gflop_per_second,omitempty"`
 	SecondsLeft    float64   `json:"seconds_left,omitempty"`
 }
 
@@ -70,7 +71,8 @@ func (w *watcher) progress(p learn.Progress) {
 		Done: p.Step, Total: p.Steps, Unit: "steps", Message: p.Message, Warning: p.Warning,
 		Metrics: []stage.Metric{
 			{Name: "loss", Value: p.Loss}, {Name: "rate", Value: p.LearningRate}, {Name: "P@1", Value: p.P1}, {Name: "P@10", Value: p.P10},
-			{Name: "pairs/s", Value: known(p.PairsPerSecond)}, {Name: "s left", Value: known(math.Round(p.Left.Seconds()))},
+			{Name: "pairs/s", Value: known(p.PairsPerSecond)}, {Name: "GFLOP/s", Value: known(math.Round(p.GFLOPPerSecond))},
+			{Name: "s left", Value: known(math.Round(p.Left.Seconds()))},
 		},
 	})
 	if w.lines == nil || p.Message != "" && math.IsNaN(p.Loss) && math.IsNaN(p.P10) {
@@ -78,7 +80,7 @@ func (w *watcher) progress(p learn.Progress) {
 	}
 	text, err := json.Marshal(line{
 		Time: w.now(), Step: p.Step, Epoch: p.Epoch, PairsSeen: p.PairsSeen, Loss: number(p.Loss), LearningRate: p.LearningRate,
-		P1: number(p.P1), P5: number(p.P5), P10: number(p.P10), PairsPerSecond: p.PairsPerSecond, SecondsLeft: p.Left.Seconds(),
+		P1: number(p.P1), P5: number(p.P5), P10: number(p.P10), PairsPerSecond: p.PairsPerSecond, GFLOPPerSecond: p.GFLOPPerSecond, SecondsLeft: p.Left.Seconds(),
 	})
 	if err == nil {
 		_, err = w.lines.Write(append(text, '\n'))
