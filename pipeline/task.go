@@ -131,7 +131,13 @@ func (r *run) manifest(a *Action, out *output) (artifacts.Manifest, error) {
 // stageDir is the stage's folder in the run's. The name is escaped: it may hold
 // anything.
 func (r *run) stageDir(a *Action) string {
-	return filepath.Join(r.dir, "stage-"+url.PathEscape(a.Stage.Name))
+	return StageDir(r.dir, a.Stage.Name)
+}
+
+// StageDir is the folder of a run's folder that belongs to a stage: its logs and
+// metrics over time, if it wrote any.
+func StageDir(runDir, name string) string {
+	return filepath.Join(runDir, "stage-"+url.PathEscape(name))
 }
 
 // addRejects adds the part that names the rejected items, or fails if they are

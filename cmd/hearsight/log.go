@@ -142,7 +142,29 @@ func (a *app) printLog(dir string, want logWant) (err error) {
 			return err
 		}
 	}
-	return copyLines(w, f)
+	if err := copyLines(w, f); err != nil || want.stage == "" || want.item != "" || a.json {
+		return err
+	}
+	return a.printPrinted(pipeline.StageDir(dir, want.stage))
+}
+
+// printPrinted prints what the programs of a stage printed, if it was kept.
+func (a *app) printPrinted(dir string) error {
+	for _, name := range []string{"stdout.log", "stderr.log"} {
+		f, err := os.Open(filepath.Join(dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(a.stdout, "--- %s\n", f.Name())
+		_, err = io.Copy(a.stdout, f)
+		if err = errors.Join(err, f.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // printItem says what the journal has of an item.
