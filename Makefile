@@ -1,5 +1,5 @@
 # Each target is one line; longer logic sits in scripts/.
-.PHONY: build setup setup-test demo test test-more lint unit race purego generate cross arm64 pairings fuzz readers crash bench bench-peers clean crash-short s3
+.PHONY: build setup setup-test demo test test-more lint unit race purego generate cross arm64 pairings fuzz readers s3 crash crash-short bench bench-peers clean
 
 export CGO_ENABLED = 0
 GO ?= go
@@ -36,9 +36,11 @@ fuzz: ; @scripts/fuzz.sh $${FUZZTIME:-10s}
 
 readers: ; @scripts/readers.sh
 
-crash: build s3: @scripts/s3.sh ; @scripts/crash-storm.sh && scripts/crash.sh
+crash: build ; @scripts/crash-storm.sh && scripts/crash.sh
 
-crash-short: build crash: @scripts/crash.sh ; @scripts/crash-storm.sh short
+crash-short: build ; @scripts/crash-storm.sh short
+
+s3: ; @scripts/s3.sh
 
 bench: ; @scripts/bench.sh
 
