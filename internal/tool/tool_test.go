@@ -265,7 +265,7 @@ func TestMemoryLimit(t *testing.T) {
 	if err := run("exec 3<&0; TOOL_TEST_MEMORY=120 $SELF <&3 & TOOL_TEST_MEMORY=120 $SELF <&3 & wait", 200); !errors.As(err, &limit) || !strings.Contains(limit.Reason, "used more memory") {
 		t.Errorf("twice 120 of 200 MiB: %v", err)
 	}
-	if err := run("TOOL_TEST_MEMORY=100 $SELF </dev/null; sleep 0.2", 200); err != nil {
+	if err := run("TOOL_TEST_MEMORY=100 $SELF </dev/null; sleep 0.2", 200); err != nil && !raced {
 		t.Errorf("100 of 200 MiB, with addresses for more: %v", err)
 	}
 }
