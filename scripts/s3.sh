@@ -8,7 +8,7 @@ tools=$PWD/.tools/versitygw-$version
 if [ ! -x "$tools/versitygw" ]; then
 	echo "s3: building versitygw $version (a few minutes, once)"
 	if ! GOBIN="$tools" GOFLAGS=-buildvcs=false CGO_ENABLED=0 ${GO:-go} install "github.com/versity/versitygw/cmd/versitygw@$version"; then
-		echo "s3: SKIPPED: versitygw $version cannot be installed here (is proxy.golang.org reachable?); remotes in a bucket are NOT tested" >&2
+		echo "s3: SKIPPED: versitygw $version cannot be installed here (is the Go module proxy within reach?); remotes in a bucket are NOT tested" >&2
 		exit 0
 	fi
 fi

@@ -41,11 +41,15 @@ func TestResume(t *testing.T) {
 	remotetest.StartServer(t, "bucket")
 	var parts, limit atomic.Int64
 	limit.Store(2)
+	arrived := make(chan struct{}, 100)
 	b := open(t, s3.Options{Transport: wire(func(r *http.Request) (*http.Response, error) {
 		if r.Method == http.MethodPut && r.URL.Query().Has("partNumber") {
 			if parts.Add(1) > limit.Load() {
+				<-arrived // or this one's failure would end the others half-way
+				<-arrived
 				return nil, errors.New("the line broke")
 			}
+			defer func() { arrived <- struct{}{} }()
 		}
 		return http.DefaultTransport.RoundTrip(r)
 	})})
