@@ -78,7 +78,7 @@ func PackConv2D[T Float](c Conv2D, weights []T) *PackedConv2D[T] {
 	checkLen("PackConv2D", "weights", len(weights), c.WeightLen())
 	segs, segLen := c.segments()
 	on := pathFor[T]()
-	p := newPanels(on, blocks(segs, segLen), segs*segLen, c.Out, Make[T](panelsSize(on, segs*segLen, c.Out)))
+	p := newPanels(on, blocks(segs, segLen), c.Out, Make[T](panelsSize(on, segs*segLen, c.Out)))
 	p.fill(source[T]{data: weights, ld: c.Out}, 0)
 	return &PackedConv2D[T]{Conv2D: c, p: p}
 }

@@ -72,7 +72,7 @@ func PackBT[T Float](k, n int, b []T, ldb int) *Packed[T] {
 }
 
 func pack[T Float](k, n int, b source[T]) *Packed[T] {
-	p := newPanels[T](pathFor[T](), blocks(1, k), k, n, nil)
+	p := newPanels[T](pathFor[T](), blocks(1, k), n, nil)
 	p.fill(b, 0)
 	return &Packed[T]{K: k, N: n, p: p}
 }
@@ -110,10 +110,7 @@ func (b *Packed[T]) GemmPanel(j, m int, a []T, lda int, c []T, ldc int, e Epilog
 		n: b.N, c: c, ldc: ldc, e: e,
 	}
 	tiles := ceilDiv(m, b.p.path.mr)
-	t := task{tile1: tiles, perGroup: tiles}
-	for i := range b.p.blocks {
-		p.runPanel(&b.p, &b.p.blocks[i], j, &t, nil, i > 0, i == len(b.p.blocks)-1)
-	}
+	p.run(&b.p, task{tile1: tiles, perGroup: tiles, panel0: j, panel1: j + 1})
 }
 
 func checkMatrix(fn, name string, have, rows, cols, ld int) {
@@ -197,68 +194,6 @@ func cut(i, parts, n int) int {
 		return n
 	}
 	return i * n / parts &^ 3
-}
-
-// Panels is B in the order in which tiles read it:
-//
-//	for each block, for each panel of nr columns, for each row of the block:
-//	nr values (the last panel: rounded up to whole vectors, filled with zeros)
-type panels[T Float] struct {
-	path   *path
-	blocks []block
-	n      int // columns
-	padded int // n rounded up to whole vectors
-	data   []T
-}
-
-// size of panels for k rows of n columns.
-func panelsSize(p *path, k, n int) int { return k * ceilTo(n, p.lanes) }
-
-func ceilTo(n, to int) int { return (n + to - 1) / to * to }
-
-// newPanels makes empty panels in buf, or in new memory if buf is nil.
-func newPanels[T Float](p *path, bl []block, k, n int, buf []T) panels[T] {
-	if buf == nil {
-		buf = make([]T, panelsSize(p, k, n))
-	}
-	return panels[T]{path: p, blocks: bl, n: n, padded: ceilTo(n, p.lanes), data: buf[:panelsSize(p, k, n)]}
-}
-
-// at gives panel j of block b: its values, columns and width in vectors.
-func (p *panels[T]) at(b *block, j int) (data []T, cols, nv int) {
-	nr := p.path.nr()
-	cols = min(nr, p.n-j*nr)
-	nv = (cols + p.path.lanes - 1) / p.path.lanes
-	off := b.row0*p.padded + j*nr*b.len
-	return p.data[off : off+b.len*nv*p.path.lanes], cols, nv
-}
-
-func (p *panels[T]) count() int { return (p.n + p.path.nr() - 1) / p.path.nr() }
-
-// fill packs the columns of src from col0 on.
-func (p *panels[T]) fill(src source[T], col0 int) {
-	nj := p.count()
-	parallelIf(len(p.data), len(p.blocks)*nj, func(i int) {
-		b, j := &p.blocks[i/nj], i%nj
-		dst, cols, nv := p.at(b, j)
-		src.pack(p.path.set, dst, b.row0, b.len, col0+j*p.path.nr(), cols, nv*p.path.lanes)
-	})
-}
-
-// setRow fills in row r of new panels, whose spare columns are zero, from src.
-func (p *panels[T]) setRow(r int, src []T) {
-	for i := range p.blocks {
-		b := &p.blocks[i]
-		if r < b.row0 || r >= b.row0+b.len {
-			continue
-		}
-		for j := range p.count() {
-			dst, cols, nv := p.at(b, j)
-			width := nv * p.path.lanes
-			dst = dst[(r-b.row0)*width:][:width]
-			copy(dst, src[j*p.path.nr():][:cols])
-		}
-	}
 }
 
 // A source is a matrix B as the caller has it: row r, column c at
@@ -379,6 +314,6 @@ func (p *Packed[T]) repack(b source[T]) {
 	if len(buf) < panelsSize(on, p.K, p.N) {
 		buf = nil
 	}
-	p.p = newPanels(on, p.p.blocks, p.K, p.N, buf)
+	p.p = newPanels(on, p.p.blocks, p.N, buf)
 	p.p.fill(b, 0)
 }

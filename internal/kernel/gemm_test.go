@@ -122,6 +122,50 @@ func TestGemm(t *testing.T) {
 	eachPath(t, func(t *testing.T) { testGemm[float32](t, 2e-5) })
 }
 
+// A is laid out first where it is transposed, for all columns and in several
+// blocks of k, and B in several goes: the bits are those of the plain view.
+func TestGemmTASameBits(t *testing.T) {
+	eachPath(t, func(t *testing.T) {
+		rnd := newRand(5)
+		m, n, k := 121, 1030, 1400
+		if Numeric() == plain.name {
+			n, k = 1024, 641
+		}
+		at, b := random[float32](rnd, k*m), random[float32](rnd, k*n)
+		a := make([]float32, m*k)
+		for r := range k {
+			for i := range m {
+				a[i*k+r] = at[r*m+i]
+			}
+		}
+		want, got := make([]float32, m*n), make([]float32, m*n)
+		PackB(k, n, b, n).Gemm(m, a, k, want, n, Epilogue[float32]{})
+		for _, procs := range []int{1, 2, 4} {
+			clear(got)
+			atProcs(t, procs, func() { GemmTA(m, n, k, at, m, b, n, got, n, false) })
+			if !slices.Equal(got, want) {
+				t.Errorf("GemmTA with GOMAXPROCS %d gives other bits than Gemm", procs)
+			}
+		}
+	})
+}
+
+// A product takes no memory for matrices: what it packs goes to buffers that are
+// kept. A few descriptions are left.
+func TestGemmAllocs(t *testing.T) {
+	const m, n, k, few = 64, 96, 700, 8
+	a, b, c := make([]float32, m*k), make([]float32, n*k), make([]float32, m*n)
+	for name, f := range map[string]func(){
+		"Gemm":   func() { Gemm(m, n, k, a, k, b, n, c, n, false) },
+		"GemmTA": func() { GemmTA(m, n, k, a, m, b, n, c, n, false) },
+		"GemmTB": func() { GemmTB(m, n, k, a, k, b, k, c, n, false) },
+	} {
+		if got := testing.AllocsPerRun(20, f); got > few {
+			t.Errorf("%s takes memory %g times a call, want <= %d", name, got, few)
+		}
+	}
+}
+
 // Rows 4 KiB apart take the way through packed rows.
 func TestGemmBadStride(t *testing.T) {
 	eachPath(t, func(t *testing.T) {

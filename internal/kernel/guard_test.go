@@ -195,6 +195,25 @@ func layoutGuards(p *path) []guardCase {
 			})
 		}
 	}
+	for _, cols := range []int{1, p.lanes, p.nr() - 1, p.nr(), p.nr() + 1, 3 * p.nr(), 4*p.nr() - 3} {
+		for k := 1; k < 70; k += 4 { // up to two runs of rows
+			ld := cols + k%3
+			all = append(all, guardCase{
+				name: fmt.Sprintf("deal %d×%d", k, cols), covers: "Deal",
+				sizes: []int{(k-1)*ld + cols, k * cols, k * ceilTo(cols, p.lanes)}, scratch: 1,
+				call: func(p *path, b [][]float32) {
+					pan := newPanels(p, blocks(1, k), cols, b[2])
+					pan.fill(source[float32]{data: b[0], ld: ld}, 0)
+					for c := range cols {
+						panel, _, nv := pan.at(&pan.blocks[0], c/p.nr())
+						for r := range k {
+							b[1][r*cols+c] = panel[r*nv*p.lanes+c%p.nr()]
+						}
+					}
+				},
+			})
+		}
+	}
 	for _, width := range []int{1, 15, 16, 17, 40} {
 		row := width + 3
 		all = append(all, guardCase{

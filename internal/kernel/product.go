@@ -42,20 +42,19 @@ func (o offsets) at(i int) int {
 }
 
 const (
-	// maxPacked bounds the scratch for B: 8 MiB of float32, a part of L3.
-	maxPacked = 2 << 20
+	// maxPacked bounds the scratch for B: 4 MiB of float32, a part of L3.
+	maxPacked = 1 << 20
 	// taskRows and taskCols are the part of C that one goroutine takes at a
-	// time: A's block of 196 rows stays in L2 while the panels pass by.
+	// time: a block of 256 columns stays in L2 while the rows pass by, 14 of
+	// them in L1.
 	taskRows = 196
 	taskCols = 256
-	// packedCols is the least of columns for which a task lays out its rows of A:
-	// it pays for itself only over many (16 cycles of multiply-adds for each
-	// element of A, which takes one or two to move).
-	packedCols = 512
 	// manyTasks is how many tasks to cut, where the shape allows, so that a
 	// handful of CPUs ends together; each is worth handing out if it has minTask
-	// multiplications (2 µs with AVX-512).
+	// multiplications (2 µs with AVX-512). Where each lays out its rows of A there
+	// are someTasks, larger, as each reads all of B.
 	manyTasks = 16
+	someTasks = 8
 	minTask   = 1 << 18
 )
 
@@ -67,23 +66,26 @@ func (p *product[T]) kBlocks() []block {
 	return blocks(p.segs, p.segLen)
 }
 
-// runSource packs B, a stretch of columns at a time, and multiplies.
+// runSource packs B, a few blocks of k at a time, and multiplies: what it packs is
+// read before other data push it out of the caches.
 func (p *product[T]) runSource(b source[T]) {
 	k := p.segs * p.segLen
 	if p.groups*p.rows == 0 || p.n == 0 {
 		return
 	}
 	bl := p.kBlocks()
-	nr := p.path.nr()
-	parts := max(1, (panelsSize(p.path, k, p.n)+maxPacked-1)/maxPacked)
-	step := ceilTo((p.n+parts-1)/parts, nr)
-	buf := getBuf[T](&bPool, panelsSize(p.path, k, min(p.n, step)))
+	parts := max(1, ceilDiv(panelsSize(p.path, longest(bl), p.n), maxPacked))
+	step := ceilTo(ceilDiv(p.n, parts), p.path.nr())
+	slab := max(1, len(bl)/max(1, ceilDiv(panelsSize(p.path, k, min(p.n, step)), maxPacked)))
+	buf := getBuf[T](&bPool, panelsSize(p.path, slab*longest(bl), min(p.n, step)))
 	defer putBuf(&bPool, buf)
 	for c0 := 0; c0 < p.n; c0 += step {
 		cols := min(step, p.n-c0)
-		pan := newPanels(p.path, bl, k, cols, *buf)
-		pan.fill(b, c0)
-		p.runPacked(&pan, c0)
+		for i := 0; i < len(bl); i += slab {
+			pan := newPanels(p.path, bl[i:min(i+slab, len(bl))], cols, *buf)
+			pan.fill(b, c0)
+			p.runPacked(&pan, c0)
+		}
 	}
 }
 
@@ -124,23 +126,16 @@ func (g *grid[T]) cut() {
 	}
 	g.tiles = g.groups * g.perGroup
 	np := g.b.count()
-	step := max(1, taskCols/g.path.nr())
-	if g.packsA(np) {
-		step = max(np, 1)
+	g.nt = ceilDiv(g.tiles, max(1, taskRows*g.perGroup/g.rows))
+	g.nc = ceilDiv(np, max(1, taskCols/g.path.nr()))
+	want := manyTasks
+	if g.packsA(np) { // once: for all columns
+		g.nc, want = 1, someTasks
 	}
-	runs := func(of, step int) int {
-		n := ceilDiv(of, step)
-		return min(of, n+n%2)
-	}
-	g.nt, g.nc = ceilDiv(g.tiles, max(1, taskRows*g.perGroup/g.rows)), ceilDiv(np, step)
-	want := min(manyTasks, g.groups*g.rows*g.b.n*g.segs*g.segLen/minTask)
+	want = min(want, g.groups*g.rows*g.b.n*g.segs*g.segLen/minTask)
 	for g.nt*g.nc < want && g.nt < g.tiles {
-		if g.packsA(np) && g.tiles < 8*g.nt && 2*packedCols <= step*g.path.nr() {
-			step = ceilDiv(step, 2)
-			g.nc = ceilDiv(np, step)
-			continue
-		}
-		g.nt = runs(g.tiles, ceilDiv(g.tiles, 2*g.nt))
+		n := ceilDiv(g.tiles, ceilDiv(g.tiles, 2*g.nt))
+		g.nt = min(g.tiles, n+n%2)
 	}
 }
 
@@ -173,35 +168,33 @@ func (t *task) tileRows(i, rows int) (group, r0, r1 int) {
 
 func (p *product[T]) run(b *panels[T], t task) {
 	var packed []T
-	packA := p.packsA(t.panel1 - t.panel0)
-	if packA {
-		rows := (t.tile1 - t.tile0) * p.path.mr
-		buf := getBuf[T](&aPool, rows*(slackK+rowPad))
+	if p.packsA(t.panel1 - t.panel0) {
+		buf := getBuf[T](&aPool, (t.tile1-t.tile0)*p.path.mr*(slackK+rowPad))
 		defer putBuf(&aPool, buf)
 		packed = *buf
 	}
+	step := max(1, taskCols/p.path.nr())
 	for i := range b.blocks {
 		bl := &b.blocks[i]
-		if packA {
+		if packed != nil {
 			p.packA(packed, bl, &t)
 		}
-		for j := t.panel0; j < t.panel1; j++ {
-			p.runPanel(b, bl, j, &t, packed, i > 0, i == len(b.blocks)-1)
+		for j := t.panel0; j < t.panel1; j += step {
+			p.runPanels(b, bl, j, min(j+step, t.panel1), &t, packed)
 		}
 	}
 }
 
-// runPanel runs all tiles of the task over one panel of one block.
-func (p *product[T]) runPanel(b *panels[T], bl *block, j int, t *task, packed []T, later, last bool) {
-	panel, cols, nv := b.at(bl, j)
-	col := t.col0 + j*p.path.nr()
+// runPanels runs all tiles of the task over some panels of one block, tile by
+// tile: its rows of A stay in L1, the panels in L2, and C is written in long
+// stretches, as its rows may lie on a page each, and all on the same cache sets.
+func (p *product[T]) runPanels(b *panels[T], bl *block, j0, j1 int, t *task, packed []T) {
+	later, last := bl.row0 > 0, bl.row0+bl.len == p.segs*p.segLen
+	nr := p.path.nr()
 	op := tileOp[T]{
-		k: bl.klen, segs: bl.segs, b: panel, nv: nv, cols: cols,
+		k: bl.klen, segs: bl.segs,
 		ldc: p.ldc, acc: later || p.e.Acc, relu: last && p.e.ReLU,
 		rs: p.lda, ks: 1, segStep: p.seg.step, packed: p.trans,
-	}
-	if last && p.e.Bias != nil {
-		op.bias = p.e.Bias[col : col+cols]
 	}
 	if packed != nil {
 		op.k, op.segs = bl.len, 1
@@ -213,15 +206,22 @@ func (p *product[T]) runPanel(b *panels[T], bl *block, j int, t *task, packed []
 		switch {
 		case p.trans:
 			op.a, op.rs, op.ks = packed[at:], 1, op.rows
-			at += op.rows * bl.len
+			at += op.rows*bl.len + rowPad
 		case packed != nil:
 			op.a, op.rs = packed[at:], bl.len+rowPad
 			at += op.rows * op.rs
 		default:
 			op.a = p.a[p.group.at(g)+r0*p.lda+p.seg.at(bl.seg0)+bl.k0:]
 		}
-		op.c = p.c[(g*p.rows+r0)*p.ldc+col:]
-		op.run(p.path)
+		c := p.c[(g*p.rows+r0)*p.ldc+t.col0:]
+		for j := j0; j < j1; j++ {
+			op.b, op.cols, op.nv = b.at(bl, j)
+			op.c = c[j*nr:]
+			if last && p.e.Bias != nil {
+				op.bias = p.e.Bias[t.col0+j*nr:][:op.cols]
+			}
+			op.run(p.path)
+		}
 	}
 }
 
@@ -277,18 +277,16 @@ func (p *product[T]) packsA(panels int) bool {
 // packA copies the task's part of A for block bl: transposed views to
 // [k][row] tile by tile, others to padded rows.
 func (p *product[T]) packA(dst []T, bl *block, t *task) {
+	if p.trans {
+		p.packTrans(dst, bl, t)
+		return
+	}
 	at := 0
 	for i := t.tile0; i < t.tile1; i++ {
 		g, r0, r1 := t.tileRows(i, p.rows)
-		base, rows := p.group.at(g), r1-r0
-		if p.trans {
-			p.packTrans(dst[at:], base+r0, bl, rows)
-			at += rows * bl.len
-			continue
-		}
 		for r := r0; r < r1; r++ {
 			for s := range bl.segs {
-				from := base + r*p.lda + p.seg.at(bl.seg0+s) + bl.k0
+				from := p.group.at(g) + r*p.lda + p.seg.at(bl.seg0+s) + bl.k0
 				copy(dst[at+s*bl.klen:], p.a[from:from+bl.klen])
 			}
 			at += bl.len + rowPad
@@ -296,14 +294,27 @@ func (p *product[T]) packA(dst []T, bl *block, t *task) {
 	}
 }
 
-// packTrans copies rows values for each k of the block.
-func (p *product[T]) packTrans(dst []T, base int, bl *block, rows int) {
-	k, end := bl.row0, bl.row0+bl.len
-	for k < end {
+// packTrans takes some rows of a transposed A at a time through all tiles of the
+// task, so that what it reads lies together, and has the next ones fetched.
+func (p *product[T]) packTrans(dst []T, bl *block, t *task) {
+	const some = 32 // fewer cost more calls, more leave L2 before they are taken
+	for k, end := bl.row0, bl.row0+bl.len; k < end; {
 		s, in := k/p.segLen, k%p.segLen
-		n := min(end-k, p.segLen-in)
-		gather(p.path.set, dst[:n*rows], p.a[base+p.seg.at(s)+in*p.lda:], p.lda, rows)
-		dst = dst[n*rows:]
+		n := min(end-k, p.segLen-in, some)
+		base := p.seg.at(s) + in*p.lda
+		_, first, _ := t.tileRows(t.tile0, p.rows)
+		_, _, last := t.tileRows(t.tile1-1, p.rows)
+		if more := min(p.segLen-in-n, 2*some-n); p.path.set != nil && p.groups == 1 && more > 0 {
+			p.path.set.Prefetch(start(p.a[base+n*p.lda+first:]), p.lda*4, (last-first)*4, more)
+		}
+		at := 0
+		for i := t.tile0; i < t.tile1; i++ {
+			g, r0, r1 := t.tileRows(i, p.rows)
+			rows := r1 - r0
+			to := at + (k-bl.row0)*rows
+			gather(p.path.set, dst[to:to+n*rows], p.a[base+p.group.at(g)+r0:], p.lda, rows)
+			at += rows*bl.len + rowPad // gather writes a bit more than it should
+		}
 		k += n
 	}
 }

@@ -61,7 +61,7 @@ func PackWinograd[T Float](c Conv2D, weights []T) *Winograd[T] {
 	size := panelsSize(on, c.In, c.Out)
 	all := Make[T](len(w.u) * size)
 	for i := range w.u {
-		w.u[i] = newPanels(on, blocks(1, c.In), c.In, c.Out, all[i*size:(i+1)*size])
+		w.u[i] = newPanels(on, blocks(1, c.In), c.Out, all[i*size:(i+1)*size])
 	}
 	const rows = 16 // input channels for one goroutine
 	parallelIf(c.WeightLen(), ceilDiv(c.In, rows), func(i int) {

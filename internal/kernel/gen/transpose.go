@@ -10,6 +10,7 @@ import (
 // 128-bit parts; then the parts are put in their places.
 func (v *vector) transpose() {
 	v.begin("Transpose", "func(dst, src *float32, ld, width, n int)", "dst", "src")
+	const soon = 256 // bytes: rows are too many for the CPU to follow
 	ld, width, at := reg.RSI, reg.RDX, regTmp
 	v.Load(v.Param("ld"), ld)
 	v.Load(v.Param("width"), width)
@@ -17,6 +18,7 @@ func (v *vector) transpose() {
 	v.Label("loop")
 	v.MOVQ(v.ptrs["src"], at)
 	for i, r := range a {
+		v.PREFETCHT0(operand.Mem{Base: at, Disp: soon})
 		v.VMOVUPS(operand.Mem{Base: at}, r)
 		if i < len(a)-1 {
 			v.ADDQ(ld, at)

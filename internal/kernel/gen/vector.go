@@ -28,6 +28,7 @@ type vector struct {
 func vectors(ctx *build.Context, s *isa) {
 	v := &vector{Context: ctx, isa: s}
 	v.gather()
+	v.deal()
 	v.transpose()
 	v.adam()
 	v.relu()
@@ -99,6 +100,40 @@ func (v *vector) gather() {
 	v.ADDQ(row, v.ptrs["dst"])
 	v.DECQ(regK)
 	v.JNZ(operand.LabelRef("loop"))
+	v.end()
+}
+
+// deal reads rows from end to end, asking for the next ones, and writes whole
+// cache lines.
+func (v *vector) deal() {
+	const soon = 2048 // bytes: the page after is not fetched by itself
+	v.begin("Deal", "func(dst, src *float32, ld, stride, n, rows int)", "dst", "src")
+	ld, stride, rows := reg.RSI, reg.RDX, reg.RBX
+	v.Load(v.Param("ld"), ld)
+	v.Load(v.Param("stride"), stride)
+	v.Load(v.Param("rows"), rows)
+	from, to, left := reg.R10, reg.R11, reg.RDI
+	wide := 2 * v.bytes()
+	v.Label("row")
+	v.MOVQ(v.ptrs["src"], from)
+	v.MOVQ(v.ptrs["dst"], to)
+	v.MOVQ(regK, left)
+	v.Label("panel")
+	for line := 0; line < wide; line += 64 {
+		v.PREFETCHT0(operand.Mem{Base: from, Disp: soon + line})
+	}
+	v.VMOVUPS(operand.Mem{Base: from}, v.vec[0])
+	v.VMOVUPS(operand.Mem{Base: from, Disp: v.bytes()}, v.vec[1])
+	v.VMOVUPS(v.vec[0], operand.Mem{Base: to})
+	v.VMOVUPS(v.vec[1], operand.Mem{Base: to, Disp: v.bytes()})
+	v.ADDQ(operand.U32(wide), from)
+	v.ADDQ(stride, to)
+	v.DECQ(left)
+	v.JNZ(operand.LabelRef("panel"))
+	v.ADDQ(ld, v.ptrs["src"])
+	v.ADDQ(operand.U32(wide), v.ptrs["dst"])
+	v.DECQ(rows)
+	v.JNZ(operand.LabelRef("row"))
 	v.end()
 }
 

@@ -47,6 +47,10 @@ type Set struct {
 	// more than that.
 	Gather func(dst, src *float32, stride, n, rows int)
 
+	// Deal: for r in rows, j in n: copy(dst[j*stride/4+r*w:][:w], src[r*ld/4+j*w:])
+	// with w = 2*Lanes, any n and rows > 0, ld and stride in bytes.
+	Deal func(dst, src *float32, ld, stride, n, rows int)
+
 	// Transpose: for r in n, c in Lanes: dst[r*width/4+c] = src[c*ld/4+r], with
 	// width and ld in bytes.
 	Transpose func(dst, src *float32, ld, width, n int)

@@ -9,6 +9,11 @@ package simd
 //go:noescape
 func avx2Gather(dst *float32, src *float32, stride int, n int, rows int)
 
+// avx2Deal is a Set.Deal.
+//
+//go:noescape
+func avx2Deal(dst *float32, src *float32, ld int, stride int, n int, rows int)
+
 // avx2Transpose is a Set.Transpose.
 //
 //go:noescape

@@ -48,8 +48,40 @@ loop:
 	VZEROUPPER
 	RET
 
+// func avx2Deal(dst *float32, src *float32, ld int, stride int, n int, rows int)
+// Requires: AVX, MMX+
+TEXT ·avx2Deal(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), R8
+	MOVQ src+8(FP), R9
+	MOVQ n+32(FP), CX
+	MOVQ ld+16(FP), SI
+	MOVQ stride+24(FP), DX
+	MOVQ rows+40(FP), BX
+
+row:
+	MOVQ R9, R10
+	MOVQ R8, R11
+	MOVQ CX, DI
+
+panel:
+	PREFETCHT0 2048(R10)
+	VMOVUPS    (R10), Y0
+	VMOVUPS    32(R10), Y1
+	VMOVUPS    Y0, (R11)
+	VMOVUPS    Y1, 32(R11)
+	ADDQ       $0x00000040, R10
+	ADDQ       DX, R11
+	DECQ       DI
+	JNZ        panel
+	ADDQ       SI, R9
+	ADDQ       $0x00000040, R8
+	DECQ       BX
+	JNZ        row
+	VZEROUPPER
+	RET
+
 // func avx2Transpose(dst *float32, src *float32, ld int, width int, n int)
-// Requires: AVX
+// Requires: AVX, MMX+
 TEXT ·avx2Transpose(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), R8
 	MOVQ src+8(FP), R9
@@ -59,20 +91,28 @@ TEXT ·avx2Transpose(SB), NOSPLIT, $0-40
 
 loop:
 	MOVQ       R9, AX
+	PREFETCHT0 256(AX)
 	VMOVUPS    (AX), Y0
 	ADDQ       SI, AX
+	PREFETCHT0 256(AX)
 	VMOVUPS    (AX), Y1
 	ADDQ       SI, AX
+	PREFETCHT0 256(AX)
 	VMOVUPS    (AX), Y2
 	ADDQ       SI, AX
+	PREFETCHT0 256(AX)
 	VMOVUPS    (AX), Y3
 	ADDQ       SI, AX
+	PREFETCHT0 256(AX)
 	VMOVUPS    (AX), Y4
 	ADDQ       SI, AX
+	PREFETCHT0 256(AX)
 	VMOVUPS    (AX), Y5
 	ADDQ       SI, AX
+	PREFETCHT0 256(AX)
 	VMOVUPS    (AX), Y6
 	ADDQ       SI, AX
+	PREFETCHT0 256(AX)
 	VMOVUPS    (AX), Y7
 	VUNPCKLPS  Y1, Y0, Y8
 	VUNPCKHPS  Y1, Y0, Y9

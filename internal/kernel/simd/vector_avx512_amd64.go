@@ -9,6 +9,11 @@ package simd
 //go:noescape
 func avx512Gather(dst *float32, src *float32, stride int, n int, rows int)
 
+// avx512Deal is a Set.Deal.
+//
+//go:noescape
+func avx512Deal(dst *float32, src *float32, ld int, stride int, n int, rows int)
+
 // avx512Transpose is a Set.Transpose.
 //
 //go:noescape

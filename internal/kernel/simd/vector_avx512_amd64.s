@@ -31,8 +31,41 @@ loop:
 	VZEROUPPER
 	RET
 
+// func avx512Deal(dst *float32, src *float32, ld int, stride int, n int, rows int)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·avx512Deal(SB), NOSPLIT, $0-48
+	MOVQ dst+0(FP), R8
+	MOVQ src+8(FP), R9
+	MOVQ n+32(FP), CX
+	MOVQ ld+16(FP), SI
+	MOVQ stride+24(FP), DX
+	MOVQ rows+40(FP), BX
+
+row:
+	MOVQ R9, R10
+	MOVQ R8, R11
+	MOVQ CX, DI
+
+panel:
+	PREFETCHT0 2048(R10)
+	PREFETCHT0 2112(R10)
+	VMOVUPS    (R10), Z0
+	VMOVUPS    64(R10), Z1
+	VMOVUPS    Z0, (R11)
+	VMOVUPS    Z1, 64(R11)
+	ADDQ       $0x00000080, R10
+	ADDQ       DX, R11
+	DECQ       DI
+	JNZ        panel
+	ADDQ       SI, R9
+	ADDQ       $0x00000080, R8
+	DECQ       BX
+	JNZ        row
+	VZEROUPPER
+	RET
+
 // func avx512Transpose(dst *float32, src *float32, ld int, width int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, MMX+
 TEXT ·avx512Transpose(SB), NOSPLIT, $0-40
 	MOVQ dst+0(FP), R8
 	MOVQ src+8(FP), R9
@@ -42,36 +75,52 @@ TEXT ·avx512Transpose(SB), NOSPLIT, $0-40
 
 loop:
 	MOVQ       R9, AX
+	PREFETCHT0 256(AX)
 	VMOVUPS    (AX), Z0
 	ADDQ       SI, AX
+	PREFETCHT0 256(AX)
 	VMOVUPS    (AX), Z1
 	ADDQ       SI, AX
+	PREFETCHT0 256(AX)
 	VMOVUPS    (AX), Z2
 	ADDQ       SI, AX
+	PREFETCHT0 256(AX)
 	VMOVUPS    (AX), Z3
 	ADDQ       SI, AX
+	PREFETCHT0 256(AX)
 	VMOVUPS    (AX), Z4
 	ADDQ       SI, AX
+	PREFETCHT0 256(AX)
 	VMOVUPS    (AX), Z5
 	ADDQ       SI, AX
+	PREFETCHT0 256(AX)
 	VMOVUPS    (AX), Z6
 	ADDQ       SI, AX
+	PREFETCHT0 256(AX)
 	VMOVUPS    (AX), Z7
 	ADDQ       SI, AX
+	PREFETCHT0 256(AX)
 	VMOVUPS    (AX), Z8
 	ADDQ       SI, AX
+	PREFETCHT0 256(AX)
 	VMOVUPS    (AX), Z9
 	ADDQ       SI, AX
+	PREFETCHT0 256(AX)
 	VMOVUPS    (AX), Z10
 	ADDQ       SI, AX
+	PREFETCHT0 256(AX)
 	VMOVUPS    (AX), Z11
 	ADDQ       SI, AX
+	PREFETCHT0 256(AX)
 	VMOVUPS    (AX), Z12
 	ADDQ       SI, AX
+	PREFETCHT0 256(AX)
 	VMOVUPS    (AX), Z13
 	ADDQ       SI, AX
+	PREFETCHT0 256(AX)
 	VMOVUPS    (AX), Z14
 	ADDQ       SI, AX
+	PREFETCHT0 256(AX)
 	VMOVUPS    (AX), Z15
 	VUNPCKLPS  Z1, Z0, Z16
 	VUNPCKHPS  Z1, Z0, Z17
