@@ -30,6 +30,9 @@ const (
 	unitPrefix = "hearsight.unit."
 )
 
+// codec is one for all writers, for it keeps its encoders, of 8 MiB each.
+var codec = &zstd.Codec{Level: zstd.SpeedFastest}
+
 // parquetEngine keeps rows in Parquet: one required column per field of R.
 type parquetEngine[R any] struct {
 	units map[string]string // column -> unit
@@ -40,7 +43,7 @@ func (parquetEngine[R]) ext() string { return ".parquet" }
 func (e parquetEngine[R]) write(w io.Writer, schema string, rows iter.Seq2[*R, error]) error {
 	opts := []parquet.WriterOption{
 		parquet.PageBufferSize(pageBytes),
-		parquet.Compression(&zstd.Codec{Level: zstd.SpeedFastest}),
+		parquet.Compression(codec),
 		parquet.CreatedBy("hearsight", "1", "1"),
 		parquet.KeyValueMetadata(schemaKey, schema),
 	}

@@ -34,7 +34,8 @@ func stream[R any](t *testing.T, f Format[R], n int, size int64, row func(i int)
 					return
 				}
 				if i++; i%40 == 0 {
-					peak = max(peak, live()-min(before, live()))
+					now := live()
+					peak = max(peak, now-min(before, now))
 				}
 			}
 		}
