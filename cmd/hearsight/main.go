@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/hearsight/hearsight/internal/inspect"
@@ -35,6 +36,11 @@ func main() {
 		os.Exit(inspect.Child(os.Args))
 	case tool.IsSupervisor(os.Args):
 		os.Exit(tool.Supervise())
+	}
+	if os.Getenv("GOGC") == "" {
+		// Lists of items and stages are what lives long here, and what does the
+		// work allocates next to nothing: memory is worth more than the time.
+		debug.SetGCPercent(40)
 	}
 	tool.UseSupervisor()
 	code := run(os.Args[1:], os.Stdout, os.Stderr)

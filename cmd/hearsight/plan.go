@@ -26,7 +26,7 @@ func (a *app) planCommand() *cobra.Command {
 		Args:              cobra.ArbitraryArgs,
 		ValidArgsFunction: a.completeStages,
 		RunE: func(c *cobra.Command, args []string) error {
-			// Plans live for a moment: collecting half-way costs more than the memory.
+			// It lives for a moment: collecting half-way costs more than the memory.
 			debug.SetGCPercent(400)
 			if why != "" {
 				return a.why(c.Context(), why)

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -70,11 +68,6 @@ func (a *app) runCommand() *cobra.Command {
 			}
 			if f.executor != "local" {
 				return usagef("--executor %s is not built yet: only local is", f.executor)
-			}
-			if os.Getenv("GOGC") == "" {
-				// Lists of items and stages are what lives long here, and what does the
-				// work allocates next to nothing: memory is worth more than the time.
-				debug.SetGCPercent(40)
 			}
 			return a.run(c.Context(), sel, f)
 		},
