@@ -299,7 +299,8 @@ func TestRecurrentMemory(t *testing.T) {
 		if a := (after.TotalAlloc - before.TotalAlloc) / runs; a > 64<<10 {
 			t.Errorf("%s: a run allocates %d bytes", kind, a)
 		}
-		if int64(after.HeapAlloc)-int64(before.HeapAlloc) > 256<<10 || m.graph.ws.Bytes() != held || runtime.NumGoroutine() > routines+1 {
+		// Pools may hold a buffer or two more, of a MiB each, as goroutines change CPUs.
+		if int64(after.HeapAlloc)-int64(before.HeapAlloc) > runs*4<<10 || m.graph.ws.Bytes() != held || runtime.NumGoroutine() > routines+1 {
 			t.Errorf("%s: after %d runs %d bytes on the heap (%d before), %d in the workspace (%d), %d goroutines (%d)",
 				kind, runs, after.HeapAlloc, before.HeapAlloc, m.graph.ws.Bytes(), held, runtime.NumGoroutine(), routines)
 		}
