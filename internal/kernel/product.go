@@ -137,6 +137,9 @@ func (g *grid[T]) cut() {
 		n := ceilDiv(g.tiles, ceilDiv(g.tiles, 2*g.nt))
 		g.nt = min(g.tiles, n+n%2)
 	}
+	if g.nc%2 != 0 && g.nt > 2 { // as with tiles: 11 tasks are 6 for one of two CPUs
+		g.nt = min(g.tiles, ceilTo(g.nt, 4))
+	}
 }
 
 // do does task i.
