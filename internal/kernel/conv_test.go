@@ -156,16 +156,21 @@ func TestConvMemory(t *testing.T) {
 			Conv2DBackwardInput(v.c, v.n, v.h, v.w, y, wt, x)
 			Conv2DBackwardWeights(v.c, v.n, v.h, v.w, x, y, dw, nil)
 		}
-		const steps = 50
-		step()
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		for range steps {
-			step()
+		// The least of several batches: pools are refilled now and then, by the
+		// collector and as goroutines change CPUs; garbage comes every time.
+		const steps, batches = 5, 20
+		least := uint64(math.MaxUint64)
+		for range batches {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			for range steps {
+				step()
+			}
+			runtime.ReadMemStats(&after)
+			least = min(least, (after.TotalAlloc-before.TotalAlloc)/steps)
 		}
-		runtime.ReadMemStats(&after)
-		if got := (after.TotalAlloc - before.TotalAlloc) / steps; got > 32<<10 {
-			t.Errorf("%s: a step allocates %d bytes, want <= 32 KiB (its input is %d)", v.name, got, 4*len(x))
+		if least > 32<<10 {
+			t.Errorf("%s: a step allocates %d bytes, want <= 32 KiB (its input is %d)", v.name, least, 4*len(x))
 		}
 	}
 }
