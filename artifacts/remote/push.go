@@ -162,22 +162,12 @@ func (p *pusher) file(ctx context.Context, name string, src Source) error {
 	if err != nil {
 		return err
 	}
-	if !held && !p.o.DryRun {
-		if err := p.send(ctx, name, src); err != nil {
-			return err
-		}
+	if err := p.put(ctx, name, src, held); err != nil || !damaged {
+		return err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	t := &p.report.Sent
-	if held {
-		t = &p.report.Held
-	}
-	t.Files++
-	t.Bytes += src.Size
-	if damaged {
-		p.report.Mended++
-	}
+	p.report.Mended++
 	return nil
 }
 
@@ -274,6 +264,11 @@ func (p *pusher) small(ctx context.Context, name string, data []byte) error {
 func (p *pusher) replace(ctx context.Context, name string, data, old []byte, err error) error {
 	src := Source{Body: bytes.NewReader(data), Size: int64(len(data)), Digest: sha256.Sum256(data)}
 	held := err == nil && bytes.Equal(old, data)
+	return p.put(ctx, name, src, held)
+}
+
+// put sends a file unless the remote holds it, and counts it.
+func (p *pusher) put(ctx context.Context, name string, src Source, held bool) error {
 	if !held && !p.o.DryRun {
 		if err := p.send(ctx, name, src); err != nil {
 			return err

@@ -159,7 +159,7 @@ func bytesText(n int64) string {
 // journalOf reads a run's journal; a run without one, or a damaged one, has
 // the events that could be read.
 func journalOf(s *artifacts.Store, id string) []pipeline.Event {
-	events, err := pipeline.ReadJournal(filepath.Join(s.RunDir(id), "journal.jsonl"))
+	events, err := pipeline.ReadJournal(filepath.Join(s.RunDir(id), pipeline.JournalName))
 	if err != nil {
 		return nil
 	}
