@@ -77,6 +77,47 @@ func TestStormOfGC(t *testing.T) {
 	t.Logf("%d runs, the collector removed something %d times beside them; at the end: %.300s", 2*rounds, collected, out)
 }
 
+// TestGCKeepsOutOfPlanning has a run and a plan meet the collector at the
+// earliest moment that another program can see: when planning asks a synthesiser
+// for its version. What a plan has found must not go before it is run.
+func TestGCKeepsOutOfPlanning(t *testing.T) {
+	dir := t.TempDir()
+	bin := filepath.Join(dir, "bin")
+	if err := os.Mkdir(bin, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"pipeline.yaml": `version: 1
+stages:
+  scenes: {kind: scenes, with: {train: 4, validation: 2, hard: 0}}
+  tts: {kind: tts, in: scenes, with: {engine: espeak-ng}}
+`,
+		"bin/espeak-ng": "#!/bin/sh\nhearsight gc --force --keep-runs 0 >>gc.log 2>&1\necho $? >>gc.rc\nexit 1\n",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, errs, err := hearsight(dir, "run", "scenes"); err != nil {
+		t.Fatalf("%v\n%s%s", err, out, errs)
+	}
+	t.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	for _, command := range []string{"run", "plan"} {
+		_ = os.Remove(filepath.Join(dir, "gc.rc"))
+		_, _, _ = hearsight(dir, command) // fails for want of a synthesiser
+		rc, err := os.ReadFile(filepath.Join(dir, "gc.rc"))
+		if err != nil {
+			t.Fatalf("%s asked for no version: %v", command, err)
+		}
+		log, _ := os.ReadFile(filepath.Join(dir, "gc.log"))
+		for line := range bytes.Lines(rc) {
+			if string(line) == "0\n" || !bytes.Contains(log, []byte("in use")) {
+				t.Errorf("gc while %s plans: exit %swith\n%s", command, line, log)
+			}
+		}
+	}
+}
+
 // hearsight runs the program, which testscript puts on PATH, in a folder.
 func hearsight(dir string, args ...string) (stdout, stderr []byte, err error) {
 	c := exec.Command("hearsight", args...)

@@ -1,6 +1,7 @@
 package tool
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,25 +14,44 @@ import (
 type pipe struct {
 	f    *os.File
 	out  *limited // nil: stdin
-	copy func()
+	copy func() error
 	done chan struct{} // closed when copy has returned; nil until begun
+	err  error         // of copy, once done
 }
 
 func (x *pipe) begin() {
 	x.done = make(chan struct{})
 	go func() {
 		defer close(x.done)
-		x.copy()
+		x.err = x.copy()
 	}()
 }
 
 var copyBuffers = sync.Pool{New: func() any { return new([16 << 10]byte) }}
 
-// drain reads all of a pipe, whatever becomes of it.
-func drain(to io.Writer, f *os.File) {
+// drain reads all of a pipe, until it ends or we close it. Any other error is
+// one: what a program said after it is lost.
+func drain(to io.Writer, f *os.File) error {
 	b, _ := copyBuffers.Get().(*[16 << 10]byte)
 	defer copyBuffers.Put(b)
-	_, _ = io.CopyBuffer(to, struct{ io.Reader }{f}, b[:]) // it ends when the pipe does, or when we close it
+	_, err := io.CopyBuffer(to, struct{ io.Reader }{f}, b[:])
+	if errors.Is(err, os.ErrClosed) {
+		return nil // given up: finishPipes reports it
+	}
+	return err
+}
+
+// feed writes all of from to a program that may end, or close its stdin,
+// without having read it. Any other error is one: it saw less than it was to.
+func feed(f *os.File, from io.Reader) error {
+	_, err := io.Copy(f, from)
+	if errors.Is(err, os.ErrClosed) || errors.Is(err, syscall.EPIPE) {
+		err = nil
+	}
+	if cerr := f.Close(); err == nil && !errors.Is(cerr, os.ErrClosed) {
+		err = cerr
+	}
+	return err
 }
 
 // maxStderrBytes is what goes to a log at most, whatever the output may be.
@@ -89,6 +109,22 @@ func (p *process) finishPipes() (open bool) {
 	}
 	p.closePipes()
 	return open
+}
+
+// pipeError says what was lost between us and a program that has ended.
+func (p *process) pipeError() error {
+	for _, x := range p.pipes {
+		switch name := p.c.name(); {
+		case x.out == nil && x.err != nil:
+			return fmt.Errorf("run %s: feed its stdin: %w", name, x.err)
+		case x.out == nil:
+		case x.out.err != nil:
+			return fmt.Errorf("run %s: keep its %s: %w", name, x.out.name, x.out.err)
+		case x.err != nil:
+			return fmt.Errorf("run %s: read its %s: %w", name, x.out.name, x.err)
+		}
+	}
+	return nil
 }
 
 // killHolders ends whoever holds the other end of a pipe.

@@ -187,7 +187,7 @@ func (p *process) start(r *request) (err error) {
 			return err
 		}
 		theirs, stdin = append(theirs, f), f
-		p.pipes = append(p.pipes, &pipe{f: w, copy: func() { _, _ = io.Copy(w, p.c.Stdin); _ = w.Close() }}) // a program need not read all
+		p.pipes = append(p.pipes, &pipe{f: w, copy: func() error { return feed(w, p.c.Stdin) }})
 	}
 	var files []int
 	if stdin != nil {
@@ -199,7 +199,7 @@ func (p *process) start(r *request) (err error) {
 			return err
 		}
 		theirs, files = append(theirs, w), append(files, int(w.Fd()))
-		p.pipes = append(p.pipes, &pipe{f: f, out: to, copy: func() { drain(to, f) }})
+		p.pipes = append(p.pipes, &pipe{f: f, out: to, copy: func() error { return drain(to, f) }})
 	}
 	if p.running, err = startProgram(r, files); err != nil {
 		return err
@@ -297,9 +297,9 @@ func (p *process) result(ctx context.Context, rep reply, open bool) (Result, err
 	} else if p.why == "" && rep.Status.Signaled() && rep.Status.Signal() == syscall.SIGXFSZ && p.c.MaxFileBytes > 0 {
 		p.why = fmt.Sprintf("wrote a file larger than %s", sizeText(p.c.MaxFileBytes))
 	}
-	for _, x := range p.pipes {
-		if x.out != nil && x.out.err != nil && p.why != cancelled {
-			return r, fmt.Errorf("run %s: keep its %s: %w", name, x.out.name, x.out.err)
+	if p.why != cancelled {
+		if err := p.pipeError(); err != nil {
+			return r, err
 		}
 	}
 	switch {

@@ -77,6 +77,11 @@ func TestOwnProgram(t *testing.T) {
 }
 
 func TestFails(t *testing.T) {
+	if err := syscall.Mknod(filepath.Join(t.TempDir(), "null"), syscall.S_IFCHR|0o600, 1<<8|3); err != nil {
+		t.Logf("without a device among the outputs, which only root may make: %v", err)
+	} else if _, err := run1(t, map[string]any{"command": sh("mknod out/x c 1 3"), "outputs": []any{"x"}}); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+		t.Errorf("device: %v", err)
+	}
 	for _, c := range []struct {
 		name   string
 		params map[string]any
