@@ -297,6 +297,15 @@ func TestSelect(t *testing.T) {
 	}
 }
 
+// TestKindForThat: who looks for `each` in exec is told of exec_each.
+func TestKindForThat(t *testing.T) {
+	kinds := append(testKinds(), Kind{Name: "exec_each", Output: "files"})
+	_, err := Parse("p.yaml", []byte("version: 1\nstages:\n  a: {kind: exec, with: {each: item, command: [x]}}\n"), kinds, Options{})
+	if want := `kind exec has no parameter "each"; the kind for that is exec_each`; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
 func TestLoadUnreadable(t *testing.T) {
 	_, err := Load(filepath.Join(t.TempDir(), "none.yaml"), testKinds(), Options{})
 	if !errors.Is(err, os.ErrNotExist) {

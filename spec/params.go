@@ -75,6 +75,9 @@ func (c *checker) param(k *Kind, key *node) (Param, bool) {
 	case near == "":
 		hint = "; there are " + listed(names)
 	}
+	if other := k.Name + "_" + key.text; c.kinds[other] != nil { // exec with each
+		near, hint = "", "; the kind for that is "+other
+	}
 	c.report(key.at, near, "kind %s has no parameter %s%s", k.Name, quote(key.text), hint)
 	return Param{Name: near}, false
 }

@@ -101,7 +101,7 @@ func listEach(_ context.Context, t *stage.Task, p EachParams) ([]stage.Item, err
 	case in != nil:
 		return artifactItems(in)
 	}
-	return nil, errors.New("there are no items: name a folder, or a stage at in")
+	return nil, errors.New("there are no items: name a folder of files with the parameter folder, or a stage at in")
 }
 
 // fileItems makes an item of each file.
