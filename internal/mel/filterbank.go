@@ -39,24 +39,6 @@ func (fb *filterbank) empty() []int {
 	return out
 }
 
-// apply sets out[i] = sum over bins of filter i times power, in bin order.
-func (fb *filterbank) apply(out, power []float64) {
-	for i, w := range fb.w {
-		p := power[fb.start[i]:]
-		p = p[:len(w)]
-		var s0, s1 float64
-		k := 0
-		for ; k+2 <= len(w); k += 2 {
-			s0 += w[k] * p[k]
-			s1 += w[k+1] * p[k+1]
-		}
-		if k < len(w) {
-			s0 += w[k] * p[k]
-		}
-		out[i] = s0 + s1
-	}
-}
-
 // hzToMel and melToHz are the HTK formula, 2595 log10(1 + f/700).
 func hzToMel(hz float64) float64  { return 2595 * log10(1+hz/700) }
 func melToHz(mel float64) float64 { return 700 * (exp10(mel/2595) - 1) }

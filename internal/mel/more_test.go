@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"gonum.org/v1/gonum/dsp/fourier"
 	"pgregory.net/rapid"
 )
 
@@ -98,30 +97,6 @@ func TestAgainstNaive(t *testing.T) {
 		for i := range want {
 			if math.Abs(got[i]-want[i]) > 1e-7 {
 				t.Fatalf("%d samples: value %d is %v, want %v", n, i, got[i], want[i])
-			}
-		}
-	}
-}
-
-// TestFFT551 checks the Good-Thomas transform against gonum's on noise and on
-// single samples, which show every index.
-func TestFFT551(t *testing.T) {
-	plan, f := fourier.NewFFT(ft551), newFFT551()
-	got := make([]float64, ft551/2+1)
-	for seed := range ft551 + 20 {
-		x := make([]float64, ft551)
-		if seed < ft551 {
-			x[seed], x[(seed*seed+1)%ft551] = 1, 2
-		} else {
-			for i := range x {
-				x[i] = math.Sin(float64((i+1)*(i+seed))) + .1
-			}
-		}
-		f.power(got, x, .5)
-		for k, c := range plan.Coefficients(nil, x) {
-			want := .5 * (real(c)*real(c) + imag(c)*imag(c))
-			if math.Abs(got[k]-want) > 1e-9 {
-				t.Fatalf("input %d: bin %d is %v, want %v", seed, k, got[k], want)
 			}
 		}
 	}

@@ -4,6 +4,7 @@
 //	benchmark alone                      ours, with the share of the FMA peak
 //	benchmark peers -python … -peers …   ours and theirs, in turn
 //	benchmark prep -python … …           hearsight run and a Python script, in turn
+//	benchmark mfcc -python … -clips …    features of sound and their peers, in turn
 //	benchmark one NAME                   one measurement, as a line of JSON
 //
 // # How it measures
@@ -49,12 +50,14 @@ type options struct {
 	only                  string
 	results               string // file that a line is appended to for each figure; none if empty
 	python, peers, cache  string
+	clips                 string // folder of WAV files
+	pattern               *regexp.Regexp
 	prep                  prepOptions
 }
 
 func run(args []string, out io.Writer) error {
 	if len(args) == 0 {
-		return errors.New("usage: benchmark alone|peers|prep|one [flags]")
+		return errors.New("usage: benchmark alone|peers|prep|mfcc|one [flags]")
 	}
 	var o options
 	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
@@ -66,6 +69,7 @@ func run(args []string, out io.Writer) error {
 	flags.StringVar(&o.python, "python", "python3", "the peers' Python")
 	flags.StringVar(&o.peers, "peers", "", "folder of the peers' scripts")
 	flags.StringVar(&o.cache, "cache", os.TempDir(), "folder for what the peers keep, outside the tree")
+	flags.StringVar(&o.clips, "clips", "", "mfcc: folder of clips, made by the peers' make_clips.py if there are none")
 	o.prep.flags(flags)
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
@@ -73,11 +77,11 @@ func run(args []string, out io.Writer) error {
 	if o.reps < 1 || o.rounds < 1 || o.threads < 1 {
 		return errors.New("-reps, -rounds and -threads: want at least 1")
 	}
-	only, err := regexp.Compile(o.only)
-	if err != nil {
+	var err error
+	if o.pattern, err = regexp.Compile(o.only); err != nil {
 		return fmt.Errorf("-only: %w", err)
 	}
-	works := chosen(allWorks(), only)
+	works := chosen(allWorks(), o.pattern)
 	switch args[0] {
 	case "one":
 		return one(out, flags.Args(), o)
@@ -87,8 +91,10 @@ func run(args []string, out io.Writer) error {
 		return beside(out, works, o)
 	case "prep":
 		return prepare(out, o)
+	case "mfcc":
+		return mfccBeside(out, o)
 	}
-	return fmt.Errorf("%q is none of alone, peers, prep, one", args[0])
+	return fmt.Errorf("%q is none of alone, peers, prep, mfcc, one", args[0])
 }
 
 func chosen(all []work, only *regexp.Regexp) (out []work) {

@@ -38,7 +38,7 @@ func one(out io.Writer, names []string, o options) error {
 	if len(names) != 1 {
 		return fmt.Errorf("one: want one name, not %q", names)
 	}
-	for _, w := range allWorks() {
+	for _, w := range append(allWorks(), mfccWorks(o.clips)...) {
 		if w.name != names[0] {
 			continue
 		}

@@ -19,7 +19,7 @@ func alone(out io.Writer, works []work, o options) error {
 		return err
 	}
 	for _, w := range works {
-		s, err := ours(w.name, o.reps, o.threads)
+		s, err := ours(w.name, o.reps, o)
 		if err != nil {
 			return err
 		}
@@ -69,7 +69,7 @@ func turns(w work, o options, known map[string][]reading) (mine []*sample, their
 	}
 	theirs = make([][]reading, len(w.peers))
 	for range rounds {
-		s, err := ours(w.name, reps, o.threads)
+		s, err := ours(w.name, reps, o)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -94,12 +94,12 @@ func turns(w work, o options, known map[string][]reading) (mine []*sample, their
 }
 
 // ours does a measurement in a process of its own.
-func ours(name string, reps, threads int) (*sample, error) {
+func ours(name string, reps int, o options) (*sample, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	line, err := output(exec.Command(self, "one", "-reps", strconv.Itoa(reps), "-threads", strconv.Itoa(threads), name))
+	line, err := output(exec.Command(self, "one", "-reps", strconv.Itoa(reps), "-threads", strconv.Itoa(o.threads), "-clips", o.clips, name))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
@@ -112,8 +112,11 @@ func ours(name string, reps, threads int) (*sample, error) {
 
 // run does a peer's turn and holds what it says of its network against ours.
 func (p peer) run(s *sample, reps int, o options) (reading, error) {
-	fill := strings.NewReplacer("{cache}", o.cache).Replace
+	fill := strings.NewReplacer("{cache}", o.cache, "{clips}", o.clips).Replace
 	args := []string{filepath.Join(o.peers, p.args[0])}
+	if strings.HasPrefix(p.args[0], "scripts/") { // ours
+		args[0] = p.args[0]
+	}
 	for _, a := range p.args[1:] {
 		args = append(args, fill(a))
 	}

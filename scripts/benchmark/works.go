@@ -17,7 +17,7 @@ type work struct {
 // A peer is a script that does the same.
 type peer struct {
 	name   string
-	args   []string // script and arguments; {reps}, {threads} and {cache} are filled in
+	args   []string // script and arguments; {cache} and {clips} are filled in; without scripts/ it is of the peers' folder
 	least  float64  // ratio that is asked for; 0: none
 	figure string   // name of the figure in what it prints
 }

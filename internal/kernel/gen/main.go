@@ -57,6 +57,11 @@ func generate(dir string) error {
 		}); err != nil {
 			return err
 		}
+		if err := emit(dir, "frames_"+set.name, func(ctx *build.Context) {
+			framesOf(ctx, set)
+		}); err != nil {
+			return err
+		}
 	}
 	return tables(filepath.Join(dir, "tables_amd64.go"), isas)
 }
@@ -107,6 +112,11 @@ func tables(path string, isas []isa) error {
 		for _, f := range []string{strided, packed, "Gather", "Deal", "Transpose", "Adam", "ReLU", "ReLUBackward", "Add", "Axpy", "Max", "MaxArg", "Exp", "Log", "Tanh", "Sigmoid", "WinogradIn", "WinogradOut", "WinogradPool", "WinogradTaps", "WinogradGrad", "WinogradSpread",
 			"DFTIn", "DFTOut", "DFTTaps", "DFTGrad", "Prefetch"} {
 			fmt.Fprintf(&b, "%s: %s%[1]s,\n", f, s.name)
+		}
+		fmt.Fprintln(&b, "}")
+		fmt.Fprintf(&b, "\nvar %sFrames = FrameSet{\nName: %[1]q, Lanes: %d,\n", s.name, s.lanes/2)
+		for _, f := range frameFunctions {
+			fmt.Fprintf(&b, "%s: %sFrames%[1]s,\n", f, s.name)
 		}
 		fmt.Fprintln(&b, "}")
 	}

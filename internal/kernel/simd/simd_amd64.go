@@ -15,3 +15,15 @@ func Sets() []*Set {
 	}
 	return all
 }
+
+// FrameSets lists the same of what works on frames.
+func FrameSets() []*FrameSet {
+	var all []*FrameSet
+	if cpu.X86.HasAVX512F {
+		all = append(all, &avx512Frames)
+	}
+	if cpu.X86.HasAVX2 && cpu.X86.HasFMA {
+		all = append(all, &avx2Frames)
+	}
+	return all
+}

@@ -46,6 +46,22 @@ var avx512 = Set{
 	Prefetch:       avx512Prefetch,
 }
 
+var avx512Frames = FrameSet{
+	Name: "avx512", Lanes: 8,
+	Emphasise: avx512FramesEmphasise,
+	Window:    avx512FramesWindow,
+	DFT19:     avx512FramesDFT19,
+	DFT29:     avx512FramesDFT29,
+	Pass2:     avx512FramesPass2,
+	Pass3:     avx512FramesPass3,
+	Pass4:     avx512FramesPass4,
+	Pass5:     avx512FramesPass5,
+	Split:     avx512FramesSplit,
+	Bank:      avx512FramesBank,
+	Log:       avx512FramesLog,
+	Matrix:    avx512FramesMatrix,
+}
+
 var avx2Strided = [3][]Tile{
 	1: {nil, avx2Strided1x1, avx2Strided2x1, avx2Strided3x1, avx2Strided4x1, avx2Strided5x1, avx2Strided6x1},
 	2: {nil, avx2Strided1x2, avx2Strided2x2, avx2Strided3x2, avx2Strided4x2, avx2Strided5x2, avx2Strided6x2},
@@ -86,4 +102,20 @@ var avx2 = Set{
 	DFTTaps:        avx2DFTTaps,
 	DFTGrad:        avx2DFTGrad,
 	Prefetch:       avx2Prefetch,
+}
+
+var avx2Frames = FrameSet{
+	Name: "avx2", Lanes: 4,
+	Emphasise: avx2FramesEmphasise,
+	Window:    avx2FramesWindow,
+	DFT19:     avx2FramesDFT19,
+	DFT29:     avx2FramesDFT29,
+	Pass2:     avx2FramesPass2,
+	Pass3:     avx2FramesPass3,
+	Pass4:     avx2FramesPass4,
+	Pass5:     avx2FramesPass5,
+	Split:     avx2FramesSplit,
+	Bank:      avx2FramesBank,
+	Log:       avx2FramesLog,
+	Matrix:    avx2FramesMatrix,
 }
