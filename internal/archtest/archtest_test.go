@@ -40,7 +40,7 @@ var rules = [][]string{
 	{"internal/table", "internal/table/ipcmeta"},
 	{"internal/audio"},
 	{"internal/mel"},
-	{"internal/vision"},
+	{"internal/vision", "internal/kernel"},
 	{"internal/plot"},
 	{"internal/*", "internal/*", "internal/*/*"},
 

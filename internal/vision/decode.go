@@ -8,6 +8,8 @@ import (
 	"image/color"
 	"image/jpeg"
 	"image/png"
+
+	"github.com/hearsight/hearsight/internal/kernel"
 )
 
 // MaxPixels is the largest picture that Decode takes.
@@ -179,6 +181,20 @@ func planes(out *RGB, pix []uint8, stride, size, r, g, b int) {
 }
 
 func fromYCbCr(m *image.YCbCr, out *RGB) {
+	ratio := m.SubsampleRatio
+	doubled := ratio == image.YCbCrSubsampleRatio420 || ratio == image.YCbCrSubsampleRatio422
+	if !doubled && ratio != image.YCbCrSubsampleRatio444 && ratio != image.YCbCrSubsampleRatio440 || m.Rect.Min != (image.Point{}) {
+		fromAnyYCbCr(m, out)
+		return
+	}
+	for y := range out.H {
+		c := m.COffset(0, y)
+		kernel.YCbCrToRGB(out.Pix[y*out.W*3:], m.Y[m.YOffset(0, y):][:out.W], m.Cb[c:], m.Cr[c:], doubled)
+	}
+}
+
+// fromAnyYCbCr is for chroma that three or four pixels of a row share.
+func fromAnyYCbCr(m *image.YCbCr, out *RGB) {
 	i := 0
 	for y := m.Rect.Min.Y; y < m.Rect.Max.Y; y++ {
 		for x := m.Rect.Min.X; x < m.Rect.Max.X; x++ {
