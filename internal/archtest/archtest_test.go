@@ -41,7 +41,7 @@ var rules = [][]string{
 	{"internal/table", "internal/table/ipcmeta"},
 	{"internal/audio"},
 	{"internal/mel", "internal/kernel/spectra"},
-	{"internal/vision"},
+	{"internal/vision", "internal/kernel"},
 	{"internal/plot"},
 	{"internal/*", "internal/*", "internal/*/*"},
 

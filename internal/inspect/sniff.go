@@ -6,8 +6,11 @@ import (
 	"errors"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/hearsight/hearsight/internal/vision"
 )
 
 // An input is the file a child reads.
@@ -40,6 +43,10 @@ var extensions = map[string][]string{
 	"safetensors":  {".safetensors"},
 	"jpeg":         {".jpg", ".jpeg"},
 	"png":          {".png"},
+	"gif":          {".gif"},
+	"webp":         {".webp"},
+	"bmp":          {".bmp"},
+	"tiff":         {".tif", ".tiff"},
 	"wav":          {".wav"},
 	"mp3":          {".mp3"},
 	"m4a":          {".m4a", ".mp4", ".aac"},
@@ -61,7 +68,7 @@ func kind(in *input) (string, error) {
 	if k := byName(in.name); k != "" {
 		return k, nil
 	}
-	return "", errors.New("not a kind of file that can be inspected: parquet, arrow, npy, safetensors, wav, aiff, mp3, m4a, jpeg, png")
+	return "", errors.New("not a kind of file that can be inspected: parquet, arrow, npy, safetensors, wav, aiff, mp3, m4a, " + strings.Join(vision.Formats(), ", "))
 }
 
 func byName(name string) string {
@@ -87,10 +94,6 @@ func sniff(head []byte, size int64) string {
 		return "arrow stream"
 	case has(0, "\x93NUMPY"):
 		return "npy"
-	case has(0, "\x89PNG\r\n\x1a\n"):
-		return "png"
-	case has(0, "\xff\xd8\xff"):
-		return "jpeg"
 	case (has(0, "RIFF") || has(0, "RIFX") || has(0, "RF64")) && has(8, "WAVE"):
 		return "wav"
 	case has(0, "FORM") && (has(8, "AIFF") || has(8, "AIFC")):
@@ -103,7 +106,7 @@ func sniff(head []byte, size int64) string {
 		binary.LittleEndian.Uint64(head) <= uint64(max(size-8, 0)):
 		return "safetensors"
 	}
-	return ""
+	return vision.Sniff(head)
 }
 
 // report looks at the file in the way of its kind.
@@ -118,9 +121,13 @@ func report(in *input) (*Report, error) {
 	}
 	look := map[string]func(*input, *Report) error{
 		"parquet": reportParquet, "arrow": reportArrow, "arrow stream": reportArrow, "npy": reportNPY,
-		"safetensors": reportSafetensors, "jpeg": reportPicture, "png": reportPicture,
+		"safetensors": reportSafetensors,
 	}[k]
-	if look == nil {
+	switch {
+	case look != nil:
+	case slices.Contains(vision.Formats(), k):
+		look = reportPicture
+	default:
 		look = reportSound
 	}
 	if err := look(in, r); err != nil {

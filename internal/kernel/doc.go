@@ -1,6 +1,7 @@
 // Package kernel holds the numeric kernels that training and feature
 // extraction spend their time in: matrix products, convolutions, max-pooling,
-// elementwise work and the Adam step, on plain row-major slices.
+// elementwise work and the Adam step, on plain row-major slices; and what is
+// done to each pixel of a photo.
 //
 // # The idea
 //
@@ -32,7 +33,8 @@
 //	transform.go  all transforms by their definition
 //	pool.go       max-pooling
 //	vector.go     ReLU, Axpy, Dot, Sum, bias, exp and its like, the Adam step
-//	simd/         assembly for float32, written by gen/ with avo
+//	resample.go   weighted sums of a picture's pixels, and its colours; whole numbers
+//	simd/         assembly for float32, and for bytes, written by gen/ with avo
 //
 // # What is promised
 //

@@ -31,6 +31,7 @@ func TestGuard(t *testing.T) {
 				{"transforms", transformGuards(p)},
 				{"products", productGuards()},
 				{"convolutions", convGuards()},
+				{"pictures", pictureGuards()},
 			} {
 				t.Run(group.name, func(t *testing.T) {
 					atProcs(t, 1, func() { // a fault is caught on this goroutine alone

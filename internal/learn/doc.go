@@ -8,7 +8,8 @@
 // say: the paper's Adam and mean hinge, or another. Nothing in it is random at
 // run time: the order of pairs follows from (seed, epoch), the impostors that a
 // loss draws from (seed, step), the initial weights from the seed and their
-// names, the learning rate from the step. So a [Train] that was killed goes on
+// names, the learning rate from the step, the look of a picture ([Options].View)
+// from the epoch and its pair. So a [Train] that was killed goes on
 // from its last checkpoint and ends with the same bytes as one that was not, on
 // any number of cores.
 //

@@ -16,7 +16,7 @@ import (
 )
 
 // Options say where checkpoints go, who watches and what comes before the first
-// step. All but Start change nothing in the result.
+// step. All but Start and View change nothing in the result.
 type Options struct {
 	Dir             string        // of checkpoints; empty: none
 	CheckpointSteps int64         // steps between them; 0: by time only
@@ -29,6 +29,12 @@ type Options struct {
 	// Start, where not nil, changes the new model's values before the first step,
 	// as pretrained weights do. Key must say what it does.
 	Start func(*model.Model[float32]) error
+	// View, where not nil, is how a picture looks to a pair in an epoch, the first
+	// being 0: it follows from these alone, so that it is the same after an
+	// interruption, in any order. Scoring sees pictures as they are. It is called
+	// from several goroutines and changes nothing of what it is given. Key must
+	// say what it does.
+	View func(epoch int64, p Pair, img Image) Image
 	// Stop ends the run after this many steps in all as if it had been
 	// cancelled, for tests. 0: never.
 	Stop int64
@@ -276,6 +282,9 @@ func (r *run) fill(step int64) (*network, error) {
 		frames[k] = float32(spec.OutFrames(n, t))
 		img, err := r.data.Images.Image(p.Image)
 		if err == nil {
+			if r.o.View != nil {
+				img = r.o.View(step/r.sampler.StepsPerEpoch(), p, img)
+			}
 			err = putImage(spec, images[k*picture:][:picture], img)
 		}
 		if err != nil {

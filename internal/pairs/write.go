@@ -149,8 +149,8 @@ func ReadFile(path string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-// Photo returns the row of a photo, JPEG or PNG, whose header it reads. The
-// error of bytes that are neither is in words for a table of rejects.
+// Photo returns the row of a photo in one of vision's formats, whose header it
+// reads. The error of other bytes is in words for a table of rejects.
 func Photo(id string, data []byte) (table.Photo, error) {
 	info, err := vision.Probe(data)
 	if err != nil {

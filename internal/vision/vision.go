@@ -4,18 +4,21 @@
 //
 // A photo goes through
 //
-//	Decode         JPEG or PNG -> RGB, 8 bits a channel, whatever it was before
-//	Resize         to exactly w x h, or ResizeShorter and CenterCrop
+//	Decode         JPEG, PNG, GIF, WebP, BMP, TIFF -> RGB, 8 bits a channel, whatever it was before
+//	Orient         as EXIF's Orientation says, for who wants that
+//	Resize         to exactly w x h, or Fit into it, or ResizeShorter and CenterCrop
 //	SwapRB         to BGR, as networks trained with Caffe want it
 //	SubtractMean   to float32 around zero (Caffe's way), or Normalize (torchvision's)
 //
 // Resizing is Pillow's, bit for bit in its arithmetic, since published weights
 // were trained on pictures that went through it: separable, antialiased (the
 // filter widens when shrinking), 22-bit fixed-point weights, across first, then
-// down, with rounding to 8 bits between. A plain four-neighbour bilinear
-// differs from it by tens of levels.
+// down (the other way for some: see Resize), with rounding to 8 bits between. A
+// plain four-neighbour bilinear differs from it by tens of levels. The sums are
+// whole numbers, in vector lanes where the CPU has them (package kernel), and the
+// same everywhere.
 //
-// Decoding is Go's image/jpeg and image/png behind checks: the header is read
+// Decoding is Go's own (package image, golang.org/x/image) behind checks: the header is read
 // first, and a picture that would take more than MaxPixels or the memory that
 // goes with it is refused before anything is allocated for it.
 package vision

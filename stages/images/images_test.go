@@ -17,6 +17,7 @@ import (
 	"github.com/hearsight/hearsight/internal/npy"
 	"github.com/hearsight/hearsight/internal/sharedtest"
 	"github.com/hearsight/hearsight/internal/table"
+	"github.com/hearsight/hearsight/internal/vision"
 	"github.com/hearsight/hearsight/stages/stage/stagetest"
 )
 
@@ -125,9 +126,67 @@ func TestCrop(t *testing.T) {
 	if r := run(t, s, map[string]any{"resize": "crop"}, long); len(r.Rejects) != 1 {
 		t.Error("a line was resized to be cropped")
 	}
-	for _, p := range []map[string]any{{"shorter": 256}, {"shorter": 100, "resize": "crop"}} {
+	for _, p := range []map[string]any{{"shorter": 256}, {"shorter": 100, "resize": "crop"}, {"pad": 1}, {"pad": 1, "resize": "crop"}} {
 		if len(Kind.Spec().Check(p)) == 0 {
 			t.Errorf("Check(%v) finds nothing", p)
+		}
+	}
+}
+
+// TestFit: all of a wide picture is there, its shape kept, with grey above and
+// below.
+func TestFit(t *testing.T) {
+	s := stagetest.Store(t)
+	got := stagetest.Rows(t, run(t, s, map[string]any{"width": 20, "height": 20, "resize": "fit", "pad": 99}, photo("a", pngOf(t, halves(60, 30)))).Artifact, table.Images)[0]
+	for _, c := range []struct {
+		x, y int
+		want [3]float64
+	}{{1, 4, [3]float64{99, 99, 99}}, {18, 16, [3]float64{99, 99, 99}}, {1, 6, [3]float64{0, 100, 200}}, {8, 13, [3]float64{0, 100, 200}}, {18, 6, [3]float64{}}} {
+		if px := pixel(got, c.x, c.y); !near(px, c.want[:]...) {
+			t.Errorf("fit: pixel %d, %d is %v, want %v", c.x, c.y, px, c.want)
+		}
+	}
+}
+
+// TestFilters: each filter gives bytes of its own.
+func TestFilters(t *testing.T) {
+	s := stagetest.Store(t)
+	seen := map[string]string{}
+	m := halves(60, 41)
+	for i := range m.Pix {
+		m.Pix[i] ^= uint8(i * i)
+	}
+	for _, f := range vision.Filters() {
+		im := stagetest.Rows(t, run(t, s, map[string]any{"width": 7, "height": 5, "filter": f}, photo("a", pngOf(t, m))).Artifact, table.Images)[0]
+		if as := seen[im.SHA256]; as != "" {
+			t.Errorf("filter %s gives the same as %s", f, as)
+		}
+		seen[im.SHA256] = f
+	}
+}
+
+// TestOrientation: a photo that says it is to be turned by a quarter, clockwise,
+// stays as it is stored, or is turned.
+func TestOrientation(t *testing.T) {
+	s := stagetest.Store(t)
+	j := jpegOf(t, halves(32, 32))
+	exif := []byte("\xff\xe1\x00\x22Exif\x00\x00MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06\x00\x00\x00\x00\x00\x00")
+	p := photo("a", slices.Concat(j[:2], exif, j[2:]))
+	size := map[string]any{"width": 8, "height": 8}
+	stored := stagetest.Rows(t, run(t, s, size, p).Artifact, table.Images)[0]
+	size["orientation"] = "exif"
+	turned := stagetest.Rows(t, run(t, s, size, p).Artifact, table.Images)[0]
+	for _, c := range []struct {
+		name string
+		im   table.Image
+		x, y int
+		want []float64
+	}{
+		{"stored", stored, 1, 6, []float64{0, 100, 200}}, {"stored", stored, 6, 1, []float64{0, 0, 0}},
+		{"turned", turned, 1, 6, []float64{0, 0, 0}}, {"turned", turned, 6, 1, []float64{0, 100, 200}},
+	} {
+		if px := pixel(c.im, c.x, c.y); !near(px, c.want...) {
+			t.Errorf("%s: pixel %d, %d is %v, want %v", c.name, c.x, c.y, px, c.want)
 		}
 	}
 }

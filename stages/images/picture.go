@@ -19,7 +19,7 @@ func picture(photo []byte, p Params) (pixels []uint8, warnings []string, err err
 		return nil, nil, err
 	}
 	long, short := max(info.Width, info.Height), min(info.Width, info.Height)
-	if long > maxSide || p.Resize == "crop" && int64(p.shorter())*int64(long) > maxSide*int64(short) {
+	if long > maxSide || p.Resize == crop && int64(p.shorter())*int64(long) > maxSide*int64(short) {
 		return nil, nil, fmt.Errorf("photo of %d x %d pixels: a side is too long to resize", info.Width, info.Height)
 	}
 	f, err := vision.ParseFilter(p.Filter)
@@ -30,9 +30,16 @@ func picture(photo []byte, p Params) (pixels []uint8, warnings []string, err err
 	if err != nil {
 		return nil, nil, err
 	}
-	if p.Resize == "crop" {
+	if p.Orientation == "exif" {
+		m = vision.Orient(m, vision.Orientation(photo))
+	}
+	switch p.Resize {
+	case crop:
 		m = vision.CenterCrop(vision.ResizeShorter(m, p.shorter(), f), p.Width, p.Height)
-	} else {
+	case fit:
+		gray := uint8(p.Pad)
+		m = vision.Fit(m, p.Width, p.Height, f, [3]uint8{gray, gray, gray})
+	default:
 		m = vision.Resize(m, p.Width, p.Height, f)
 	}
 	if p.Order == "bgr" {

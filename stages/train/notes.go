@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/hearsight/hearsight/internal/dataset"
 	"github.com/hearsight/hearsight/internal/model"
@@ -29,6 +30,9 @@ func (p Params) notes(s dataset.Shape) []model.KeyString {
 	}
 	if s.Tower != "" {
 		out = append(out, model.KeyString{Key: "features", Value: s.Source()})
+	}
+	if _, values := p.changed(); len(values) > 0 {
+		out = append(out, model.KeyString{Key: "augmentation", Value: strings.Join(values, ", ")})
 	}
 	return append(out, []model.KeyString{
 		{Key: "towers", Value: p.imageName() + " and " + p.audioName()},

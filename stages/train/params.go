@@ -57,6 +57,12 @@ type Params struct {
 	ClipNorm     float64 `json:"clip_norm" doc:"longest gradient, all weights together; 0: as long as it is" min:"0" max:"1e9"`
 	Seed         int64   `json:"seed" doc:"of initial values and of the order of pairs" min:"0"`
 
+	Flip       float64 `json:"flip" doc:"augmentation of photos, image: small, small5 and finetune: all: how often a step sees the mirror image; drawn by seed, epoch and caption" min:"0" max:"1"`
+	Crop       float64 `json:"crop" doc:"augmentation: the smallest share of a photo's area that is cut out, anywhere, in 3:4 to 4:3 of its shape, and made as large as the photo; 1: no cut" min:"0.01" max:"1"`
+	Brightness float64 `json:"brightness" doc:"augmentation: brightness is multiplied by up to this more or less than 1" min:"0" max:"1"`
+	Contrast   float64 `json:"contrast" doc:"augmentation: the same of the distance to the photo's mean gray" min:"0" max:"1"`
+	Saturation float64 `json:"saturation" doc:"augmentation: the same of the distance of colours to their gray" min:"0" max:"1"`
+
 	Split         string `json:"split" doc:"pairs to learn from"`
 	Validation    string `json:"validation" doc:"pairs that P@k is measured on while training"`
 	LogSteps      int64  `json:"log_steps" doc:"steps a point of the curve" min:"1" unit:"steps"`
@@ -71,7 +77,7 @@ func defaults() Params {
 	return Params{
 		Image: "head", Finetune: finetuneNone, ImageInit: model.InitPretrained, Input: auto, Audio: "conv5", Layers: 2, Hidden: 512, Init: model.InitPyTorch, Frames: 1024, Length: model.LengthFixed, Batching: "fixed",
 		Normalize: s.Normalize, Similarity: "misa", SimilarityScale: 1, Loss: s.Loss, Margin: s.Margin, Temperature: s.Temperature, Batch: s.Batch, Epochs: s.Epochs,
-		LearningRate: s.LearningRate, Schedule: s.Schedule, Decay: .1, DecayEpochs: 40, CycleEpochs: 4, Optimizer: s.Optimizer, Beta1: s.Beta1, Beta2: s.Beta2, Epsilon: s.Epsilon, Seed: 1,
+		LearningRate: s.LearningRate, Schedule: s.Schedule, Decay: .1, DecayEpochs: 40, CycleEpochs: 4, Optimizer: s.Optimizer, Beta1: s.Beta1, Beta2: s.Beta2, Epsilon: s.Epsilon, Seed: 1, Crop: 1,
 		Split: "train", Validation: "validation", LogSteps: s.LogEvery, CheckpointEvery: "10s",
 	}
 }
@@ -89,7 +95,7 @@ func (p Params) Check() []spec.ParamProblem {
 	if p.Batching == "longest" && p.Length == model.LengthFixed {
 		out = append(out, spec.ParamProblem{Param: "batching", Message: "with length: fixed every frame counts, so minibatches must all be as long as frames: use length: true"})
 	}
-	return slices.Concat(out, p.checkFinetune(), p.checkLearning(), p.checkRecurrent(), p.checkTowers())
+	return slices.Concat(out, p.checkFinetune(), p.checkLearning(), p.checkRecurrent(), p.checkTowers(), p.checkAugmentation())
 }
 
 // checkLearning finds settings of one schedule, optimizer or loss beside

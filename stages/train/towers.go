@@ -85,8 +85,7 @@ func (p Params) model(s dataset.Shape, start *model.Pretrained) (model.Spec, err
 
 // checkShape finds inputs that the image tower does not start from.
 func (p Params) checkShape(s dataset.Shape) error {
-	small := p.Image == "small" || p.Image == "small5"
-	if s.Pixels != (small || p.Finetune == finetuneAll) {
+	if s.Pixels != p.fromPixels() {
 		return fmt.Errorf("image: %s does not start from this input: head takes features, small and small5 take images; finetune: conv5 takes features of layer pool4, all takes images", p.Image)
 	}
 	if s.Pixels {

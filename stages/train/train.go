@@ -16,6 +16,10 @@
 //	model.safetensors  every tensor, float32
 //	curve.parquet      loss, rate and P@k by steps
 //
+// Photos may be varied while a model learns from their pixels: mirrored, cut,
+// brighter or paler (flip, crop, brightness, contrast, saturation). What a step
+// sees follows from seed, epoch and caption alone.
+//
 // It goes on from its last checkpoint after an interruption, and ends in the
 // same bytes as if there had been none.
 package train
@@ -92,6 +96,9 @@ func train(ctx context.Context, t *stage.Task, p Params, d *dataset.Data) (*lear
 	if start != nil {
 		o.Key += start.Key()
 		o.Start = func(m *model.Model[float32]) error { return model.Fill(start, m) }
+	}
+	if err := p.augment(&o, d.Shape()); err != nil {
+		return nil, errors.Join(err, watch.close())
 	}
 	res, err := learn.Train(ctx, network, data, p.settings(), o)
 	return res, errors.Join(err, watch.close())

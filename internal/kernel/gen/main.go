@@ -63,6 +63,9 @@ func generate(dir string) error {
 			return err
 		}
 	}
+	if err := emit(dir, "picture_avx2", pictures); err != nil {
+		return err
+	}
 	return tables(filepath.Join(dir, "tables_amd64.go"), isas)
 }
 
@@ -112,6 +115,9 @@ func tables(path string, isas []isa) error {
 		for _, f := range []string{strided, packed, "Gather", "Deal", "Transpose", "Adam", "ReLU", "ReLUBackward", "Add", "Axpy", "Max", "MaxArg", "Exp", "Log", "Tanh", "Sigmoid", "WinogradIn", "WinogradOut", "WinogradPool", "WinogradTaps", "WinogradGrad", "WinogradSpread",
 			"DFTIn", "DFTOut", "DFTTaps", "DFTGrad", "Prefetch"} {
 			fmt.Fprintf(&b, "%s: %s%[1]s,\n", f, s.name)
+		}
+		for _, f := range pictureFuncs {
+			fmt.Fprintf(&b, "%s: avx2%[1]s,\n", f)
 		}
 		fmt.Fprintln(&b, "}")
 		fmt.Fprintf(&b, "\nvar %sFrames = FrameSet{\nName: %[1]q, Lanes: %d,\n", s.name, s.lanes/2)

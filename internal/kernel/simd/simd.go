@@ -1,8 +1,7 @@
-// Package simd holds the float32 assembly under package kernel, and what it asks
-// of the system. Everything in
-// its _amd64.s files is written by kernel/gen; the comment on each type here
-// is the loop that its functions replace. Callers check shapes: nothing is
-// checked here.
+// Package simd holds the float32 assembly under package kernel, some for bytes,
+// and what it asks of the system. Everything in its _amd64.s files is written by
+// kernel/gen; the comment on each type here is the loop that its functions
+// replace. Callers check shapes: nothing is checked here.
 package simd
 
 // A Tile computes mr rows by nv vectors of C:
@@ -102,6 +101,27 @@ type Set struct {
 	// PieceStride is from tap to tap, and from product to product, in a piece
 	// of the weights: room for 64 rows of a panel.
 	PieceStride int
+
+	// ResampleAcross: for i in n, one pixel of three bytes from a row of src:
+	//
+	//	for c in 3: s[c] = 1<<21
+	//	for k in 4*groups, c in 3: s[c] += src[first[i]+3*k+c] * (low + high<<12)
+	//	for c in 3: dst[3*i+c] = clip(s[c]>>22)
+	//
+	// in 32 bits that wrap around, with low = weights[8*(i*groups+k/4)+k%4] and
+	// high 4 places behind it. It reads 4 bytes more from src, and sets a byte
+	// more of dst to 0.
+	ResampleAcross func(dst, src *uint8, first *int32, weights *int16, groups, n int)
+
+	// ResampleDown is the same over rows of src, stride bytes apart: n bytes, a
+	// multiple of 32, of the sum over k in taps of src[k*stride+i] * (low +
+	// high<<12), with low = weights[k/2*4+k%2] and high 2 places behind it.
+	ResampleDown func(dst, src *uint8, weights *int16, stride, taps, n int)
+
+	// YCbCrToRGB: for i in n, a multiple of 8: dst[3*i:][:3] =
+	// color.YCbCrToRGB(y[i], cb[j], cr[j]) with j = i, or, unless half is 0,
+	// i/2. It writes 4 bytes more of dst.
+	YCbCrToRGB func(dst, y, cb, cr *uint8, half, n int)
 
 	// Prefetch brings n rows of width bytes, row bytes apart, nearer: it has no
 	// effect but on time.

@@ -44,6 +44,9 @@ var avx512 = Set{
 	DFTTaps:        avx512DFTTaps,
 	DFTGrad:        avx512DFTGrad,
 	Prefetch:       avx512Prefetch,
+	ResampleAcross: avx2ResampleAcross,
+	ResampleDown:   avx2ResampleDown,
+	YCbCrToRGB:     avx2YCbCrToRGB,
 }
 
 var avx512Frames = FrameSet{
@@ -102,6 +105,9 @@ var avx2 = Set{
 	DFTTaps:        avx2DFTTaps,
 	DFTGrad:        avx2DFTGrad,
 	Prefetch:       avx2Prefetch,
+	ResampleAcross: avx2ResampleAcross,
+	ResampleDown:   avx2ResampleDown,
+	YCbCrToRGB:     avx2YCbCrToRGB,
 }
 
 var avx2Frames = FrameSet{
