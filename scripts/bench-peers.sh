@@ -1,15 +1,17 @@
 #!/bin/sh
 # Measures ours and its peers in turn: PyTorch and ONNX Runtime at the networks,
-# then a Python stack at the preparation of 300 photos and recordings, and the
-# runner beside DVC, Snakemake, doit, task, ninja and make. A line of JSON for each
-# figure but the last ones goes to bench/results.jsonl.
+# then a Python stack at the preparation of 300 photos and recordings, a serial
+# loop over espeak-ng at the speaking of 2,000 captions, and the runner beside
+# DVC, Snakemake, doit, task, ninja and make. A line of JSON for each figure but
+# the last ones goes to bench/results.jsonl.
 #
 # usage: bench-peers.sh [-rounds N] [-reps N] [-only REGEXP]
 #
 # HEARSIGHT_SHARED (../shared) has the peers' scripts, Flickr8k and the weights.
 # The peers' Python environment is made once, outside the tree; it takes 6 GB,
 # for PyTorch's package for Linux carries CUDA along. PREP_ROUNDS are the rounds
-# of the preparation (3, 0 for none); PIPELINE=0 leaves out the runner.
+# of the preparation (3, 0 for none), SPEECH_ROUNDS those of the speaking;
+# PIPELINE=0 leaves out the runner.
 set -eu
 cd "$(dirname "$0")/.."
 shared=$(cd "${HEARSIGHT_SHARED:-../shared}" 2>/dev/null && pwd) || shared=
@@ -61,5 +63,20 @@ prep() {
 	bin/benchmark prep -results bench/results.jsonl -rounds "$rounds" -python "$python" \
 		-data "$home/prep" -flickr8k "$shared/data/flickr8k" -weights "$weights"
 }
+
+speech() {
+	rounds=${SPEECH_ROUNDS:-3}
+	if [ "$rounds" = 0 ]; then
+		return
+	fi
+	if [ ! -f "$shared/data/flickr8k/captions.txt" ] || ! command -v espeak-ng >/dev/null 2>&1; then
+		echo "bench-peers: speaking skipped: it needs espeak-ng and $shared/data/flickr8k/captions.txt" >&2
+		return
+	fi
+	${GO:-go} build -trimpath -o bin/hearsight ./cmd/hearsight
+	echo
+	bin/benchmark speech -results bench/results.jsonl -rounds "$rounds" -flickr8k "$shared/data/flickr8k"
+}
 prep
+speech
 [ "${PIPELINE:-1}" = 0 ] || scripts/bench-pipeline.sh

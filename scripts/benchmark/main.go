@@ -5,6 +5,7 @@
 //	benchmark peers -python … -peers …   ours and theirs, in turn
 //	benchmark prep -python … …           hearsight run and a Python script, in turn
 //	benchmark mfcc -python … -clips …    features of sound and their peers, in turn
+//	benchmark speech -flickr8k …         the tts stage and a loop over espeak-ng, in turn
 //	benchmark one NAME                   one measurement, as a line of JSON
 //
 // # How it measures
@@ -35,6 +36,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"strings"
 )
 
 func main() {
@@ -43,6 +45,9 @@ func main() {
 		os.Exit(1)
 	}
 }
+
+// modes are the ways of running, the first argument.
+var modes = []string{"alone", "peers", "prep", "mfcc", "speech", "one"}
 
 // options are the flags.
 type options struct {
@@ -53,11 +58,12 @@ type options struct {
 	clips                 string // folder of WAV files
 	pattern               *regexp.Regexp
 	prep                  prepOptions
+	speech                speechOptions
 }
 
 func run(args []string, out io.Writer) error {
 	if len(args) == 0 {
-		return errors.New("usage: benchmark alone|peers|prep|mfcc|one [flags]")
+		return fmt.Errorf("usage: benchmark %s [flags]", strings.Join(modes, "|"))
 	}
 	var o options
 	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
@@ -71,6 +77,7 @@ func run(args []string, out io.Writer) error {
 	flags.StringVar(&o.cache, "cache", os.TempDir(), "folder for what the peers keep, outside the tree")
 	flags.StringVar(&o.clips, "clips", "", "mfcc: folder of clips, made by the peers' make_clips.py if there are none")
 	o.prep.flags(flags)
+	o.speech.flags(flags)
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
 	}
@@ -93,8 +100,10 @@ func run(args []string, out io.Writer) error {
 		return prepare(out, o)
 	case "mfcc":
 		return mfccBeside(out, o)
+	case "speech":
+		return speech(out, o)
 	}
-	return fmt.Errorf("%q is none of alone, peers, prep, mfcc, one", args[0])
+	return fmt.Errorf("%q is none of %s", args[0], strings.Join(modes, ", "))
 }
 
 func chosen(all []work, only *regexp.Regexp) (out []work) {

@@ -11,17 +11,21 @@
 //	image     path of the photo, JPEG or PNG, below the folder root
 //	caption   what is to be seen, in words; spoken by a tts stage
 //	audio     path of a recording of the caption, below audio_root or root
-//	id        names the row for good; without it photo_id#0, photo_id#1, …
+//	id        names the row for good; without it photo_id#0, photo_id#1, …, or
+//	          in a table without photos the path of the recording, with _ for /
 //	photo_id  names the photo; without it its path, with _ for /
-//	split     train, validation, test or hard; without it the parameter split
+//	split     train, validation, test or hard; without it the parameter split,
+//	          and validation for the share of photos that is held out
 //
 // A table needs one of the first three. Recordings come out as clips that a
-// decode stage reads in place of synthesised speech.
+// decode stage reads in place of synthesised speech. Paths may be written with
+// the backslashes of Windows.
 //
 // Rows that cannot be used are set aside and the others go on: those with a
 // file that is missing or no photo or recording, a caption that is empty, too
 // long or no text, an id that is there twice or could be taken for a path or an
-// option. A table that is broken as a whole is an error.
+// option. Each is named with its line in the CSV, or its row in the Parquet. A
+// table that is broken as a whole is an error.
 package corpus
 
 import (
@@ -46,7 +50,7 @@ import (
 var Kind = stage.New(stage.Kind{
 	Name:    "corpus",
 	Doc:     "bring in a data set of your own: CSV or Parquet with image, caption and/or audio columns",
-	Version: 1,
+	Version: 2,
 	Output:  "pairs",
 	CPUs:    stage.AllCPUs,
 }, defaults, run)
@@ -69,6 +73,8 @@ type Params struct {
 	SplitColumn string `json:"split_column" doc:"name of the column of splits"`
 	Delimiter   string `json:"delimiter" doc:"what separates the fields of a CSV: a character, or tab"`
 	Split       string `json:"split" doc:"split of all rows, where the table has no column of it" enum:"train,validation,test,hard"`
+
+	Validation float64 `json:"validation" doc:"share of the photos that goes to the split validation, where the table has no column of splits" min:"0" max:"0.9"`
 }
 
 // Check implements stage.Checker.
@@ -90,18 +96,12 @@ func (p Params) comma() (rune, error) {
 	return r[0], nil
 }
 
-// A row is one row of the table.
-type row struct {
-	n                                         int // counts from 1, the header apart
-	id, photoID, image, audio, caption, split string
-	fault                                     string // what is wrong with the row as such
-}
-
 // A job is one run of the stage.
 type job struct {
 	t    *stage.Task
 	p    Params
 	rows []row
+	unit string // what row.n counts: line or row
 }
 
 func run(ctx context.Context, t *stage.Task, p Params) error {
@@ -115,6 +115,10 @@ func run(ctx context.Context, t *stage.Task, p Params) error {
 	}
 	j.name()
 	j.check(found)
+	j.holdOut(found)
+	if found["image"] && len(j.rows) > 0 && !slices.ContainsFunc(j.rows, func(r row) bool { return splits[r.split] != "train" }) {
+		t.Report(stage.Progress{Message: "no photo is held out to score on: give the table a column split, or say validation: 0.2", Warning: true})
+	}
 	if err := j.writePhotos(ctx, found["image"]); err != nil {
 		return err
 	}
@@ -122,97 +126,6 @@ func run(ctx context.Context, t *stage.Task, p Params) error {
 		return err
 	}
 	return j.writeCaptions(ctx)
-}
-
-// reject sets rows aside for which why returns a reason.
-func (j *job) reject(why func(r row) string) {
-	j.rows = slices.DeleteFunc(j.rows, func(r row) bool {
-		reason := why(r)
-		if reason != "" {
-			item := r.id
-			if pairs.CheckID(item) != nil {
-				item = fmt.Sprintf("row %d", r.n)
-			}
-			j.t.Out.Reject(item, reason)
-		}
-		return reason != ""
-	})
-}
-
-// name gives ids to photos and rows that have none.
-func (j *job) name() {
-	captions := map[string]int{}
-	for i := range j.rows {
-		r := &j.rows[i]
-		if r.photoID == "" {
-			r.photoID = strings.ReplaceAll(filepath.ToSlash(filepath.Clean(r.image)), "/", "_")
-			if r.image == "" {
-				r.photoID = ""
-			}
-		}
-		if r.id == "" {
-			base := r.photoID
-			if base == "" {
-				base = "row"
-			}
-			r.id = fmt.Sprintf("%s#%d", base, captions[base])
-			captions[base]++
-		}
-	}
-}
-
-// splits are the words that are taken for a split.
-var splits = map[string]string{
-	"train": "train", "validation": "validation", "val": "validation", "dev": "validation", "test": "test", "hard": "hard",
-}
-
-// check sets aside rows that are wrong by themselves or beside others.
-func (j *job) check(found map[string]bool) {
-	ids, images := map[string]int{}, map[string]string{}
-	j.reject(func(r row) string {
-		if reason := j.checkRow(r, found); reason != "" {
-			return reason
-		}
-		if first := ids[r.id]; first != 0 {
-			return fmt.Sprintf("row %d: its id is that of row %d", r.n, first)
-		}
-		if image, ok := images[r.photoID]; ok && image != r.image {
-			return fmt.Sprintf("row %d: photo %q is %.80q, and before was %.80q", r.n, r.photoID, r.image, image)
-		}
-		ids[r.id], images[r.photoID] = r.n, r.image
-		return ""
-	})
-}
-
-func (j *job) checkRow(r row, found map[string]bool) string {
-	say := func(format string, args ...any) string {
-		return fmt.Sprintf("row %d: ", r.n) + fmt.Sprintf(format, args...)
-	}
-	if r.fault != "" {
-		return say("%s", r.fault)
-	}
-	if err := pairs.CheckID(r.id); err != nil {
-		return say("%v", err)
-	}
-	if found["image"] {
-		if err := pairs.CheckID(r.photoID); err != nil {
-			return say("photo: %v", err)
-		}
-	}
-	for column, path := range map[string]string{"image": r.image, "audio": r.audio} {
-		if found[column] && !filepath.IsLocal(filepath.FromSlash(path)) {
-			return say("%s %.80q is not a path below the root", column, path)
-		}
-	}
-	if found["caption"] && (r.caption != "" || !found["audio"]) {
-		if _, _, err := pairs.Normalise(r.caption); err != nil {
-			return say("%v", err)
-		}
-	}
-	if splits[r.split] == "" {
-		return say("split %.40q is none of train, validation, test, hard", r.split)
-	}
-	return ""
 }
 
 func (j *job) writePhotos(ctx context.Context, there bool) error {
@@ -237,7 +150,7 @@ func (j *job) writePhotos(ctx context.Context, there bool) error {
 			return photo, note(id, err), nil
 		})
 	})
-	j.reject(func(r row) string { return bad[r.photoID] })
+	j.reject(func(r row) string { return of("photo", r.image, bad[r.photoID]) })
 	return err
 }
 
@@ -267,7 +180,7 @@ func (j *job) writeClips(ctx context.Context, there bool) error {
 			return clip, note(id, err), nil
 		})
 	})
-	j.reject(func(r row) string { return bad[r.id] })
+	j.reject(func(r row) string { return of("recording", r.audio, bad[r.id]) })
 	return err
 }
 

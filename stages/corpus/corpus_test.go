@@ -272,3 +272,123 @@ func FuzzCSV(f *testing.F) {
 		}
 	})
 }
+
+// TestPlaces checks that what is wrong is said with its line, all of it at
+// once, also behind fields of several lines.
+func TestPlaces(t *testing.T) {
+	root := folder(t)
+	text := "\ufeffimage,caption,id\r\n" +
+		"b.png,\"two\r\nlines, and \"\"quotes\"\"\",one\r\n" + // lines 2 and 3
+		"none.png,a dog,two\r\n" + // 4
+		"sea\\a.png,a sea,three\r\n" + // 5: a path of Windows
+		"C:\\photos\\b.png,a dog,four\r\n" + // 6
+		"b.png,a dog,one\r\n" + // 7
+		",a dog,five\r\n" + // 8
+		"b.png,a dog\r\n" // 9
+	r, err := runTable(t, put(t, filepath.Join(root, "t.csv"), []byte(text)), root, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reasons := fmt.Sprint(r.Rejects)
+	for _, want := range []string{
+		`line 4: photo "none.png": the file is missing`, `line 6: image "C:/photos/b.png" is not a path below the root`,
+		`line 7: its id "one" is that of line 2`, "line 8: image is empty", "line 9: it has 2 fields, the header 3",
+	} {
+		if !strings.Contains(reasons, want) {
+			t.Errorf("no reject says %q:\n%q", want, r.Rejects)
+		}
+	}
+	captions := stagetest.Rows(t, r.Artifact, table.Captions)
+	if len(captions) != 2 || captions[0].Text != "two\nlines, and \"quotes\"" || captions[1].PhotoID != "sea_a.png" || len(r.Rejects) != 5 {
+		t.Errorf("captions %+v, rejects %q", captions, r.Rejects)
+	}
+}
+
+// TestAudioOnly brings in recordings alone, which are named by their paths.
+func TestAudioOnly(t *testing.T) {
+	root := folder(t)
+	wav, err := os.ReadFile(filepath.Join(root, "clip.wav"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, filepath.Join(root, "day 1", "clip.wav"), wav)
+	r, err := runTable(t, put(t, filepath.Join(root, "t.csv"), []byte("audio\nclip.wav\nday 1/clip.wav\nclip.wav\nnone.wav\n")), root, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, c := range stagetest.Rows(t, r.Artifact, table.Clips) {
+		got = append(got, c.ID)
+	}
+	if want := "clip.wav|clip.wav#1|day 1_clip.wav"; strings.Join(got, "|") != want || !strings.Contains(r.Reason("none.wav"), `line 5: recording "none.wav": the file is missing`) {
+		t.Errorf("clips %q, want %s; rejects %q", got, want, r.Rejects)
+	}
+}
+
+// TestHoldOut checks the share that is held out: by photo, the same each time,
+// and with one more photo the same but for one.
+func TestHoldOut(t *testing.T) {
+	root := folder(t)
+	held := func(photos int, more map[string]any) map[string]bool {
+		text := "photo_id,caption\n"
+		for i := range photos {
+			text += fmt.Sprintf("p%d,a dog\np%d,a cat\n", i, i)
+		}
+		r, err := runTable(t, put(t, filepath.Join(root, "t.csv"), []byte(text)), "", more)
+		if err != nil {
+			t.Fatal(err)
+		}
+		splits, out := map[string]string{}, map[string]bool{}
+		for _, c := range stagetest.Rows(t, r.Artifact, table.Captions) {
+			if was, ok := splits[c.PhotoID]; ok && was != c.Split {
+				t.Errorf("captions of %s are in %s and %s", c.PhotoID, was, c.Split)
+			}
+			if splits[c.PhotoID] = c.Split; c.Split == "validation" {
+				out[c.PhotoID] = true
+			}
+		}
+		return out
+	}
+	fifth := map[string]any{"validation": 0.2}
+	all := held(100, fifth)
+	if len(all) != 20 || len(held(100, nil)) != 0 || len(held(2, fifth)) != 1 || len(held(1, fifth)) != 0 {
+		t.Errorf("%d of 100, %d of 100 without, %d of 2, %d of 1 held out; want 20, 0, 1, 0", len(all), len(held(100, nil)), len(held(2, fifth)), len(held(1, fifth)))
+	}
+	changed := 0
+	for id := range held(101, fifth) {
+		if !all[id] {
+			changed++
+		}
+	}
+	if changed > 1 {
+		t.Errorf("one more photo moved %d others", changed)
+	}
+}
+
+// TestHints checks that a table that is read otherwise than it was meant says
+// so, with the remedy.
+func TestHints(t *testing.T) {
+	root := folder(t)
+	for _, c := range []struct{ name, text, want string }{
+		{"semicolons", "image;caption\nb.png;a dog\n", `delimiter: ";"`},
+		{"tabs", "image\tcaption\n", "delimiter: tab"},
+		{"other names", "file,text\n", "with the parameters image, caption and audio"},
+		{"UTF-16", "\xff\xfei\x00m\x00", "UTF-16"},
+		{"spreadsheet", "PK\x03\x04\x14\x00", "save it as CSV"},
+		{"bare quote", "caption\na \"big\" dog\n", `its own are doubled`},
+	} {
+		_, err := runTable(t, put(t, filepath.Join(root, "t.csv"), []byte(c.text)), root, nil)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want an error with %q", c.name, err, c.want)
+		}
+	}
+	r, err := runTable(t, put(t, filepath.Join(root, "t.csv"), []byte("image, Caption\nb.png,a dog\n")), root, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`column " Caption" is not read: if it is meant, say caption: " Caption"`, "no photo is held out"} {
+		if !strings.Contains(fmt.Sprint(r.Warnings()), want) {
+			t.Errorf("no warning says %q: %q", want, r.Warnings())
+		}
+	}
+}

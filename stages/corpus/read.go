@@ -40,8 +40,16 @@ func (j *job) read(ctx context.Context) (found map[string]bool, err error) {
 		return nil, err
 	}
 	if string(magic) == "PAR1" {
+		j.unit = "row"
 		return j.readParquet(ctx, f)
 	}
+	if utf16 := string(magic[:2]); utf16 == "\xff\xfe" || utf16 == "\xfe\xff" {
+		return nil, errors.New("the table is UTF-16: save it as CSV in UTF-8")
+	}
+	if string(magic) == "PK\x03\x04" {
+		return nil, errors.New("the table is a zip archive, perhaps a spreadsheet: save it as CSV in UTF-8")
+	}
+	j.unit = "line"
 	return j.readCSV(ctx, f)
 }
 
@@ -67,11 +75,31 @@ func (j *job) locate(header []string) (c columns, found map[string]bool, err err
 		} else if *col.at >= 0 && slices.Contains(header[*col.at+1:], col.name) {
 			problems.Add("two columns %q", col.name)
 		}
+		like := slices.IndexFunc(header, func(h string) bool { return strings.EqualFold(strings.TrimSpace(h), col.name) })
+		if *col.at < 0 && like >= 0 {
+			j.t.Report(stage.Progress{Message: fmt.Sprintf("column %q is not read: if it is meant, say %s: %q", header[like], col.param, header[like]), Warning: true})
+		}
 	}
 	if !found["image"] && !found["caption"] && !found["audio"] {
-		problems.Add("no column %q, %q or %q: the columns are %.400q", j.p.Image, j.p.Caption, j.p.Audio, header)
+		hint := "say with the parameters image, caption and audio what they are called"
+		if d := separator(header); d != "" {
+			hint = "they seem to be separated by " + d + ": say so with delimiter: " + d
+		}
+		problems.Add("no column %q, %q or %q: the columns are %.400q; %s", j.p.Image, j.p.Caption, j.p.Audio, header, hint)
 	}
 	return c, found, problems.Err()
+}
+
+// separator guesses what separates a header that is one field.
+func separator(header []string) string {
+	if len(header) == 1 {
+		for _, d := range [][2]string{{";", `";"`}, {"\t", "tab"}, {"|", `"|"`}, {",", `","`}} {
+			if strings.Contains(header[0], d[0]) {
+				return d[1]
+			}
+		}
+	}
+	return ""
 }
 
 // row makes a row of a record's fields.
@@ -89,12 +117,12 @@ func (c columns) row(split string, field func(i int) string) row {
 	return r
 }
 
-// add numbers and keeps a row.
-func (j *job) add(r row) error {
+// add keeps the row at n.
+func (j *job) add(r row, n int) error {
 	if len(j.rows) == maxRows {
 		return fmt.Errorf("more than %d rows", maxRows)
 	}
-	r.n = len(j.rows) + 1
+	r.n = n
 	j.rows = append(j.rows, r)
 	return nil
 }
@@ -110,7 +138,7 @@ func (j *job) readCSV(ctx context.Context, f io.Reader) (map[string]bool, error)
 	limit.left = maxRecordBytes
 	first, err := r.Read()
 	if err != nil {
-		return nil, fmt.Errorf("header: %w", err)
+		return nil, fmt.Errorf("header: %w", remedy(err))
 	}
 	header := slices.Clone(first)
 	if rest, ok := strings.CutPrefix(header[0], "\ufeff"); ok {
@@ -131,14 +159,24 @@ func (j *job) readCSV(ctx context.Context, f io.Reader) (map[string]bool, error)
 			return found, nil
 		}
 		if errors.Is(err, csv.ErrFieldCount) {
-			err = j.add(row{fault: fmt.Sprintf("has %d fields, the header %d", len(record), len(header))})
+			at, _ := r.FieldPos(0)
+			err = j.add(row{fault: fmt.Sprintf("it has %d fields, the header %d: put a field that holds %q into quotes", len(record), len(header), comma)}, at)
 		} else if err == nil {
-			err = j.add(c.row(j.p.Split, func(i int) string { return strings.Clone(record[i]) }))
+			at, _ := r.FieldPos(0)
+			err = j.add(c.row(j.p.Split, func(i int) string { return strings.Clone(record[i]) }), at)
 		}
 		if err != nil {
-			return nil, err
+			return nil, remedy(err)
 		}
 	}
+}
+
+// remedy says what is to be done about a CSV that cannot be taken apart.
+func remedy(err error) error {
+	if errors.Is(err, csv.ErrBareQuote) || errors.Is(err, csv.ErrQuote) {
+		return fmt.Errorf(`%w: a field that holds a " stands between quotes, and its own are doubled, as in "a ""big"" dog"`, err)
+	}
+	return err
 }
 
 // A budget is a reader that refuses to read more than it was allowed.
@@ -197,7 +235,7 @@ func (j *job) readParquet(ctx context.Context, f *os.File) (found map[string]boo
 			}
 		}
 		for n := range g.NumRows() {
-			if err := j.add(c.row(j.p.Split, func(i int) string { return values[i][n] })); err != nil {
+			if err := j.add(c.row(j.p.Split, func(i int) string { return values[i][n] }), len(j.rows)+1); err != nil {
 				return nil, err
 			}
 		}

@@ -26,7 +26,8 @@ func (p Params) choose(id string) utterance {
 }
 
 // findEngine finds the synthesiser and, where the format needs it, the encoder.
-func findEngine(ctx context.Context, p Params) (engine, error) {
+// files is where the parameter files lies, or empty if nothing is spoken yet.
+func findEngine(ctx context.Context, p Params, files string) (engine, error) {
 	name := p.Engine
 	if name == "auto" {
 		name = "espeak-ng"
@@ -34,8 +35,11 @@ func findEngine(ctx context.Context, p Params) (engine, error) {
 			name = "say" // elsewhere a program of that name may be anything
 		}
 	}
-	if name == "say" {
+	switch name {
+	case "say":
 		return findSay(ctx, p)
+	case "command":
+		return findCommand(ctx, p, files)
 	}
 	return findEspeak(ctx, p)
 }
@@ -48,7 +52,7 @@ func missing(err error, name, install string) error {
 	return err
 }
 
-// inFolder calls f with a folder that exists until f returns.
+// inFolder calls f with a folder below parent that exists until f returns.
 func inFolder(parent string, f func(dir string) ([]byte, string, error)) (data []byte, format string, err error) {
 	dir, err := os.MkdirTemp(parent, "say-*")
 	if err != nil {

@@ -13,8 +13,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 
-	"github.com/hearsight/hearsight/internal/audio"
 	"github.com/hearsight/hearsight/internal/table"
 	"github.com/hearsight/hearsight/internal/tool"
 	"github.com/hearsight/hearsight/stages/stage"
@@ -22,8 +23,8 @@ import (
 
 const installEspeak = "apt-get install espeak-ng (Debian, Ubuntu), dnf install espeak-ng (Fedora), brew install espeak-ng (macOS)"
 
-// espeakMaxBytes of 16-bit samples at 22,050 Hz are 50 minutes.
-const espeakMaxBytes = 128 << 20
+// wavMaxBytes of 16-bit samples at 22,050 Hz are 50 minutes.
+const wavMaxBytes = 128 << 20
 
 // espeak speaks with espeak-ng, and encodes with ffmpeg if asked for more than
 // WAV.
@@ -179,25 +180,40 @@ func (l voiceList) files(voice string) ([]string, error) {
 // speak implements engine. The sound comes by stdout: written to a file, it
 // would be cut short without a word when the disk is full.
 func (e *espeak) speak(ctx context.Context, u utterance, dir string) ([]byte, string, error) {
-	r, err := tool.Run(ctx, tool.Cmd{
+	sound, _ := sounds.Get().(*bytes.Buffer)
+	sound.Reset()
+	_, err := tool.Run(ctx, tool.Cmd{
 		Path: e.path,
 		Args: []string{
 			"-b", "1", "-v", u.voice, "-s", strconv.Itoa(u.rate), "-p", strconv.Itoa(u.pitch), "--stdin", "--stdout",
 		},
-		Dir: dir, Stdin: strings.NewReader(u.text), Timeout: speechTimeout, MaxOutputBytes: espeakMaxBytes,
+		Dir: dir, Stdin: strings.NewReader(u.text), Stdout: sound, Timeout: speechTimeout, MaxOutputBytes: wavMaxBytes,
 	})
-	if int64(len(r.Stdout)) >= espeakMaxBytes {
-		return nil, "", stage.Reject("speech is longer than %d MiB", espeakMaxBytes>>20)
+	if err != nil { // then somebody may still write to sound
+		return nil, "", tooLong(err)
 	}
-	if err != nil {
-		return nil, "", err
-	}
-	wav, err := repair(r.Stdout)
+	wav, err := repair(bytes.Clone(sound.Bytes()))
+	sounds.Put(sound)
 	if err != nil || e.encoder == nil {
 		return wav, "wav", err
 	}
-	return e.encoder.encode(ctx, wav, dir)
+	return inFolder(dir, func(dir string) ([]byte, string, error) { return e.encoder.encode(ctx, wav, dir) })
 }
+
+// tooLong makes the end of a program that would not stop speaking a reason to
+// set its caption aside.
+func tooLong(err error) error {
+	var exit *tool.ExitError
+	var limit *tool.LimitError
+	if errors.As(err, &limit) && strings.HasPrefix(limit.Reason, "printed too much") || errors.As(err, &exit) && exit.Signal == syscall.SIGXFSZ {
+		return stage.Reject("speech is longer than %d MiB", wavMaxBytes>>20)
+	}
+	return err
+}
+
+// sounds are buffers that sound of a length not known is read into: without
+// them most of our share of a caption's time would go to growing some.
+var sounds = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 // repair sets the two lengths in the header of a WAV that was written to a
 // pipe. Its writer did not know them and put 0x7ffff000 there.
@@ -209,8 +225,5 @@ func repair(wav []byte) ([]byte, error) {
 	wav = wav[:len(wav)&^1]
 	binary.LittleEndian.PutUint32(wav[4:], uint32(len(wav)-8))
 	binary.LittleEndian.PutUint32(wav[40:], uint32(len(wav)-header))
-	if _, _, err := audio.ReadPCM16(wav); err != nil {
-		return nil, fmt.Errorf("espeak-ng: %w", err)
-	}
 	return wav, nil
 }

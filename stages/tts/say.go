@@ -87,6 +87,11 @@ func findVoice(list, voice string) (string, error) {
 // speak implements engine. The kind of file goes by its suffix; WAV needs the
 // format of its samples said as well.
 func (s *say) speak(ctx context.Context, u utterance, dir string) ([]byte, string, error) {
+	return inFolder(dir, func(dir string) ([]byte, string, error) { return s.speakIn(ctx, u, dir) })
+}
+
+// speakIn is speak in a folder of the caption's own.
+func (s *say) speakIn(ctx context.Context, u utterance, dir string) ([]byte, string, error) {
 	out, format := "speech.m4a", "m4a"
 	var how []string
 	switch s.format {

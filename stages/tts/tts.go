@@ -3,9 +3,32 @@
 //
 // Two synthesisers are known: espeak-ng, which is everywhere, and say, which is
 // on every Mac and is what the paper used. `engine: auto` takes say on a Mac
-// and espeak-ng elsewhere. One process speaks one caption, and the text goes in
-// by standard input, so that no caption can become an option, a file name or a
-// command; marks by which a text could steer the synthesiser are taken apart.
+// and espeak-ng elsewhere. Any other is told by its command line:
+//
+//	engine: command
+//	command: [flite, -voice, "{voice}", -f, "{text_file}", -o, "{wav}"]
+//	version_command: [flite, --version]
+//	voices_command: [flite, -lv]
+//	voices: [slt, rms]
+//
+//	engine: command
+//	command: [piper, --model, "{files}", --length_scale, "{stretch}", --output_file, "{wav}"]
+//	version: "1.2.0"
+//	files: en_US-lessac-medium.onnx
+//
+// One process speaks one caption. The text goes in by standard input or, if the
+// command has {text_file}, as a file of ours, so that no caption can become an
+// option, a file name or a command; marks by which a text could steer the
+// synthesiser are taken apart: [[, between which espeak-ng, say and piper expect
+// phonemes or commands, becomes [ [. Tags such as SSML's are text like any other
+// to espeak-ng, which is not asked to heed them.
+//
+// A command's words may hold {voice}, {rate} in words a minute, {stretch}, which
+// is 175 / rate, {pitch}, {text_file}, {wav}, which is the file to write (without
+// it the WAV comes by standard output), and {files}: the stage's parameter files.
+// Its version has to be declared, for it is in the key, and promised with it is
+// that the same text, voice and version give the same sound. Where
+// voices_command lists what voices there are, they are checked before a run.
 //
 // With several voices, or a range of rates or pitches, each caption gets its
 // own, drawn from the seed and the caption's id: adding a caption changes no
@@ -44,19 +67,27 @@ import (
 // Kind speaks captions.
 var Kind = stage.NewItems(stage.Kind{
 	Name:    "tts",
-	Doc:     "speak captions with espeak-ng, or say on a Mac",
+	Doc:     "speak captions with espeak-ng, say on a Mac, or any synthesiser by its command line",
 	Version: 1,
 	Inputs:  []stage.Input{{Name: "captions", Doc: "the captions of a data set", Types: []string{"pairs"}}},
 	Output:  "speech",
-}, Params{Engine: "auto", Voice: "en-us", Voices: []string{}, Rate: 175, Pitch: 50, Format: "native", Seed: 1}, stage.Items[Params, table.Clip]{
+}, defaults, stage.Items[Params, table.Clip]{
 	List:  list,
 	Open:  open,
 	Table: func(Params) stage.Table[table.Clip] { return table.Clips },
 })
 
+// usualRate is the speed, in words a minute, that synthesisers have by default.
+const usualRate = 175
+
+var defaults = Params{
+	Engine: "auto", Voice: "en-us", Voices: []string{}, Rate: usualRate, Pitch: 50, Format: "native", Seed: 1,
+	Command: []string{}, VersionCommand: []string{}, VoicesCommand: []string{},
+}
+
 // Params are the parameters of Kind.
 type Params struct {
-	Engine   string   `json:"engine" doc:"synthesiser; auto: say on a Mac, else espeak-ng" enum:"auto,espeak-ng,say"`
+	Engine   string   `json:"engine" doc:"synthesiser; auto: say on a Mac, else espeak-ng" enum:"auto,espeak-ng,say,command"`
 	Voice    string   `json:"voice" doc:"voice: a name, or a language such as en-us; espeak-ng also en-us+f2"`
 	Voices   []string `json:"voices" doc:"several voices instead of one; each caption gets one by the seed"`
 	Rate     int      `json:"rate" doc:"speed of speech" min:"80" max:"450" unit:"words a minute"`
@@ -65,6 +96,12 @@ type Params struct {
 	PitchMax int      `json:"pitch_max" doc:"if above pitch, each caption gets a pitch from pitch to this" min:"0" max:"99"`
 	Format   string   `json:"format" doc:"format of the clips; native: as the synthesiser writes them" enum:"native,wav,m4a,mp3"`
 	Seed     int64    `json:"seed" doc:"what voices, rates and pitches are drawn from"`
+
+	Command        []string `json:"command" doc:"engine command: program and arguments, with {voice}, {rate}, {stretch}, {pitch}, {text_file}, {wav} and {files}; no shell looks at them"`
+	Version        string   `json:"version" doc:"engine command: its version, if version_command cannot tell"`
+	VersionCommand []string `json:"version_command" doc:"engine command: what prints its version"`
+	VoicesCommand  []string `json:"voices_command" doc:"engine command: what lists its voices, among which those named must be"`
+	Files          string   `json:"files" doc:"engine command: a file or folder of its own, such as a voice, as {files}" path:"any"`
 }
 
 // Check implements stage.Checker.
@@ -87,6 +124,7 @@ func (p Params) Check() []spec.ParamProblem {
 	if i := duplicate(p.Voices); i >= 0 {
 		add("voices", "%q is there twice", p.Voices[i])
 	}
+	p.checkCommand(add)
 	return out
 }
 
@@ -114,8 +152,8 @@ func (p Params) voices() []string {
 type engine interface {
 	// tools are the programs and data that the clips depend on.
 	tools() []stage.Tool
-	// speak returns the clip of text and its format. dir is a folder of this
-	// caption's own.
+	// speak returns the clip of text and its format. dir is the stage's folder:
+	// files go into one of the caption's own there, see inFolder.
 	speak(ctx context.Context, u utterance, dir string) (audio []byte, format string, err error)
 }
 
@@ -129,7 +167,7 @@ type utterance struct {
 
 // Prepare implements stage.Preparer.
 func (p Params) Prepare(ctx context.Context) ([]stage.Tool, error) {
-	e, err := findEngine(ctx, p)
+	e, err := findEngine(ctx, p, "")
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +187,7 @@ func list(_ context.Context, t *stage.Task, _ Params) ([]stage.Item, error) {
 }
 
 func open(ctx context.Context, t *stage.Task, p Params) (stage.Do[table.Clip], func() error, error) {
-	e, err := findEngine(ctx, p)
+	e, err := findEngine(ctx, p, t.Paths["files"])
 	if err != nil {
 		return nil, nil, err
 	}
@@ -168,7 +206,7 @@ func speak(ctx context.Context, t *stage.Task, e engine, p Params, id, text stri
 	}
 	u := p.choose(id)
 	u.text = literal(spoken)
-	data, format, err := inFolder(t.Dir, func(dir string) ([]byte, string, error) { return e.speak(ctx, u, dir) })
+	data, format, err := e.speak(ctx, u, t.Dir)
 	if err != nil {
 		return table.Clip{}, judge(err)
 	}
@@ -176,7 +214,9 @@ func speak(ctx context.Context, t *stage.Task, e engine, p Params, id, text stri
 	if err != nil || clip.Format != format {
 		return table.Clip{}, stage.Reject("the synthesiser wrote %s that cannot be read", format)
 	}
-	clip.Voice = u.voice
+	if p.Engine != "command" || p.holds("{voice}") {
+		clip.Voice = u.voice
+	}
 	w, err := plausible(u, clip.Seconds)
 	if err != nil {
 		return table.Clip{}, err
