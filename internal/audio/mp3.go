@@ -39,10 +39,9 @@ func parseMP3(data []byte) (*mp3File, Info, error) {
 		info.Channels = max(info.Channels, fr.header.channels())
 	}
 	switch {
-	case h.mpeg25():
-		return nil, info, fmt.Errorf("MPEG-2.5 MP3: %w", ErrUnsupported)
-	case h.lsf() == 1 && info.Channels == 2:
-		return nil, info, fmt.Errorf("stereo MPEG-2 MP3: %w", ErrUnsupported)
+	case h.mpeg25() && info.SampleRateHz == 8000:
+		// Its scale factor bands are like no other rate's, see asMPEG2.
+		return nil, info, fmt.Errorf("MPEG-2.5 MP3 at 8,000 Hz: %w", ErrUnsupported)
 	}
 	f.takeTag(data)
 	f.dropTags(data, &info)
@@ -144,7 +143,10 @@ func decodeMP3(data []byte) (*PCM, Info, error) {
 	if err != nil {
 		return nil, info, err
 	}
-	frames, bad := repack(data, f.frames)
+	frames, bad, beyond := repack(data, f.frames)
+	if beyond > 0 {
+		return nil, info, fmt.Errorf("MP3 of a rare kind (%d of %d frames: intensity stereo or mixed blocks at a low rate, or too full): %w", beyond, len(frames), ErrUnsupported)
+	}
 	spf := f.frames[0].header.samples()
 	pcm := &PCM{SampleRateHz: info.SampleRateHz, Channels: info.Channels}
 	pcm.Samples = make([]float32, 0, len(frames)*spf*info.Channels)

@@ -22,6 +22,7 @@ import (
 	"strings"
 
 	"github.com/hearsight/hearsight/internal/audio"
+	"github.com/hearsight/hearsight/internal/resample"
 	"github.com/hearsight/hearsight/internal/rows"
 	"github.com/hearsight/hearsight/internal/table"
 	"github.com/hearsight/hearsight/stages/stage"
@@ -113,7 +114,7 @@ func toWAV(ctx context.Context, clip table.Clip, p Params, f *ffmpeg, dir string
 	if info.Damaged && p.OnDamage == "reject" {
 		return nil, nil, stage.Reject("damaged %s: %s", info.Format, oneLine(strings.Join(info.Warnings, "; ")))
 	}
-	mono, err := audio.Resample(pcm.Mono(), pcm.SampleRateHz, p.SampleRateHz)
+	mono, err := resample.Resample(pcm.Mono(), pcm.SampleRateHz, p.SampleRateHz)
 	if err != nil {
 		return nil, nil, stage.Reject("%v", err)
 	}
