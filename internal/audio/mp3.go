@@ -29,7 +29,7 @@ func parseMP3(data []byte) (*mp3File, Info, error) {
 	if err != nil {
 		return nil, info, err
 	}
-	f := &mp3File{frames: scanMP3(data, start, end, &info)}
+	f := &mp3File{frames: scanMPEG(data, start, end, 3, &info)}
 	if len(f.frames) == 0 {
 		return nil, info, errors.New("mp3: no whole frame")
 	}
@@ -209,15 +209,31 @@ func decodeFrames(frames [][]byte, raw []byte, pcm *PCM) (done int, err error) {
 		if _, err := io.ReadFull(d, raw); err != nil {
 			return done, err
 		}
-		for i := 0; i < len(raw); i += 4 {
-			pcm.Samples = append(pcm.Samples, float32(int16(binary.LittleEndian.Uint16(raw[i:])))/32768)
-			if pcm.Channels == 2 {
-				pcm.Samples = append(pcm.Samples, float32(int16(binary.LittleEndian.Uint16(raw[i+2:])))/32768)
+		if pcm.Channels == 1 {
+			for i := 0; i < len(raw); i += 4 {
+				pcm.Samples = append(pcm.Samples, mp3Sample(raw[i:]))
+			}
+		} else {
+			for i := 0; i < len(raw); i += 2 {
+				pcm.Samples = append(pcm.Samples, mp3Sample(raw[i:]))
 			}
 		}
 		done++
 	}
 	return done, nil
+}
+
+// mp3Sample undoes how go-mp3 rounds: it multiplies by 32767 and cuts off the
+// fraction, so that the sample lay half a step further from zero in the mean.
+func mp3Sample(b []byte) float32 {
+	v := float32(int16(binary.LittleEndian.Uint16(b)))
+	switch {
+	case v > 0:
+		v += .5
+	case v < 0:
+		v -= .5
+	}
+	return v / 32767
 }
 
 // chunkReader reads chunks one after the other.

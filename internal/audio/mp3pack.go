@@ -11,7 +11,8 @@ import (
 // the frames that go-mp3 misreads can be put as it expects them: it drops a byte
 // of padded MPEG-2 frames, reads checksums as it likes, and see fillShort.
 
-// packSlack is the room left after the main data. go-mp3 reads a word of the
+// packSlack is the room left after the main data, free or with that of the next
+// frame. go-mp3 reads a word of the
 // Huffman code beyond the end to find that it was not one; at the end of a
 // frame it would not notice.
 const packSlack = 8
@@ -24,6 +25,7 @@ type packed struct {
 	side, main []byte
 	spill      int
 	tail       []byte
+	free       int // packSlack, or 0
 }
 
 // repack packs frames anew. Frames whose main data is missing become silent; bad
@@ -57,23 +59,36 @@ func repack(data []byte, frames []mp3Frame) (out [][]byte, bad, beyond int) {
 			reservoir = append(reservoir[:0], reservoir[len(reservoir)-512:]...)
 		}
 	}
+	packed, tooFull := layOut(all, packSlack)
+	if tooFull > 0 { // in files at the highest bit rate, full to the last byte
+		if tight, n := layOut(all, 0); n < tooFull {
+			packed, tooFull = tight, n
+		}
+	}
+	for i := range packed {
+		if all[i].side == nil {
+			bad++
+		}
+		out = append(out, packed[i].build())
+	}
+	return out, bad, beyond + tooFull
+}
+
+// layOut settles where the main data of frames goes, the last one first. It
+// returns new frames, and how many had to be made silent for want of room.
+func layOut(frames []packed, slack int) (all []packed, tooFull int) {
+	all = append(all, frames...)
 	for i := len(all) - 1; i >= 0; i-- {
 		var before *packed
 		if i > 0 {
 			before = &all[i-1]
 		}
-		switch whole := all[i].side != nil; {
-		case all[i].fit(before):
-		case whole:
-			beyond++
-		default:
-			bad++
+		all[i].free = slack
+		if !all[i].fit(before) && frames[i].side != nil {
+			tooFull++
 		}
 	}
-	for i := range all {
-		out = append(out, all[i].build())
-	}
-	return out, bad, beyond
+	return all, tooFull
 }
 
 // fit settles the frame's contents, the tail being known; what has no room goes
@@ -91,12 +106,12 @@ func (p *packed) fit(before *packed) bool {
 	whole := p.side != nil
 	if whole {
 		side, main := fillShort(h, p.side, p.main)
-		if len(main)+packSlack-room <= reach {
+		if len(main)+p.slack()-room <= reach {
 			p.side, p.main = side, main
 		}
-		over := len(p.main) + packSlack - room
+		over := len(p.main) + p.slack() - room
 		if over > reach {
-			over -= packSlack // rather no slack than no sound
+			over -= p.slack() // rather no slack than no sound
 		}
 		p.spill = max(0, min(over, len(p.main)))
 		whole = over <= reach
@@ -109,6 +124,9 @@ func (p *packed) fit(before *packed) bool {
 	}
 	return whole
 }
+
+// slack is the room to leave free.
+func (p *packed) slack() int { return max(0, p.free-len(p.tail)) }
 
 // asMPEG2 returns the header of MPEG-2 at 16 kHz for MPEG-2.5 at 11,025 and
 // 12,000 Hz, which go-mp3 refuses. The scale factor bands are the same and so is
@@ -143,18 +161,21 @@ func misread(h mpegHeader, side []byte) bool {
 	return false
 }
 
-// highest returns h with the highest bit rate, without checksum.
-func (h mpegHeader) highest() mpegHeader { return h&^(15<<12|1<<9) | 1<<16 | 14<<12 }
+// highest returns h with the highest bit rate, without checksum; padded, unless
+// go-mp3 would drop that byte.
+func (h mpegHeader) highest() mpegHeader {
+	return h&^(15<<12|1<<9) | 1<<16 | 14<<12 | mpegHeader(1-h.lsf())<<9
+}
 
-// build writes the frame: the lowest bit rate that holds it, no checksum, no
-// padding, no emphasis (which no one applies).
+// build writes the frame: the lowest bit rate that holds it, no checksum, padding
+// only where it has to be, no emphasis (which no one applies).
 func (p *packed) build() []byte {
 	bare := p.header&^(15<<12|1<<9|3) | 1<<16
 	own := p.main[p.spill:]
 	need := 4 + len(p.side) + len(own) + len(p.tail)
 	h := p.header.highest() &^ 3
 	for index := mpegHeader(1); index < 15; index++ {
-		if h = bare | index<<12; h.size() >= need+packSlack {
+		if h = bare | index<<12; h.size() >= need+p.slack() {
 			break
 		}
 	}
@@ -180,7 +201,7 @@ func reachesBack(frame []byte) bool {
 
 // silentFrame is a frame without sound.
 func silentFrame(h mpegHeader) []byte {
-	p := packed{header: h, side: make([]byte, h.sideBytes())}
+	p := packed{header: h, side: make([]byte, h.sideBytes()), free: packSlack}
 	return p.build()
 }
 
