@@ -145,7 +145,7 @@ func decodeMP3(data []byte) (*PCM, Info, error) {
 	}
 	frames, bad, beyond := repack(data, f.frames)
 	if beyond > 0 {
-		return nil, info, fmt.Errorf("MP3 of a rare kind (%d of %d frames: intensity stereo or mixed blocks at a low rate, or too full): %w", beyond, len(frames), ErrUnsupported)
+		return nil, info, fmt.Errorf("MP3 of a rare kind (%d of %d frames: intensity stereo or mixed blocks at a low rate, or so full that go-mp3 misreads them): %w", beyond, len(frames), ErrUnsupported)
 	}
 	spf := f.frames[0].header.samples()
 	pcm := &PCM{SampleRateHz: info.SampleRateHz, Channels: info.Channels}

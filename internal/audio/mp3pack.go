@@ -25,7 +25,6 @@ type packed struct {
 	side, main []byte
 	spill      int
 	tail       []byte
-	free       int // packSlack, or 0
 }
 
 // repack packs frames anew. Frames whose main data is missing become silent; bad
@@ -59,36 +58,23 @@ func repack(data []byte, frames []mp3Frame) (out [][]byte, bad, beyond int) {
 			reservoir = append(reservoir[:0], reservoir[len(reservoir)-512:]...)
 		}
 	}
-	packed, tooFull := layOut(all, packSlack)
-	if tooFull > 0 { // in files at the highest bit rate, full to the last byte
-		if tight, n := layOut(all, 0); n < tooFull {
-			packed, tooFull = tight, n
-		}
-	}
-	for i := range packed {
-		if all[i].side == nil {
-			bad++
-		}
-		out = append(out, packed[i].build())
-	}
-	return out, bad, beyond + tooFull
-}
-
-// layOut settles where the main data of frames goes, the last one first. It
-// returns new frames, and how many had to be made silent for want of room.
-func layOut(frames []packed, slack int) (all []packed, tooFull int) {
-	all = append(all, frames...)
 	for i := len(all) - 1; i >= 0; i-- {
 		var before *packed
 		if i > 0 {
 			before = &all[i-1]
 		}
-		all[i].free = slack
-		if !all[i].fit(before) && frames[i].side != nil {
-			tooFull++
+		switch whole := all[i].side != nil; {
+		case all[i].fit(before):
+		case whole:
+			beyond++
+		default:
+			bad++
 		}
 	}
-	return all, tooFull
+	for i := range all {
+		out = append(out, all[i].build())
+	}
+	return out, bad, beyond
 }
 
 // fit settles the frame's contents, the tail being known; what has no room goes
@@ -105,16 +91,10 @@ func (p *packed) fit(before *packed) bool {
 	}
 	whole := p.side != nil
 	if whole {
-		side, main := fillShort(h, p.side, p.main)
-		if len(main)+p.slack()-room <= reach {
-			p.side, p.main = side, main
-		}
+		p.side, p.main, whole = fillShort(h, p.side, p.main)
 		over := len(p.main) + p.slack() - room
-		if over > reach {
-			over -= p.slack() // rather no slack than no sound
-		}
 		p.spill = max(0, min(over, len(p.main)))
-		whole = over <= reach
+		whole = whole && over <= reach
 	}
 	if !whole {
 		p.side, p.main, p.spill = make([]byte, h.sideBytes()), nil, 0
@@ -126,7 +106,7 @@ func (p *packed) fit(before *packed) bool {
 }
 
 // slack is the room to leave free.
-func (p *packed) slack() int { return max(0, p.free-len(p.tail)) }
+func (p *packed) slack() int { return max(0, packSlack-len(p.tail)) }
 
 // asMPEG2 returns the header of MPEG-2 at 16 kHz for MPEG-2.5 at 11,025 and
 // 12,000 Hz, which go-mp3 refuses. The scale factor bands are the same and so is
@@ -201,7 +181,7 @@ func reachesBack(frame []byte) bool {
 
 // silentFrame is a frame without sound.
 func silentFrame(h mpegHeader) []byte {
-	p := packed{header: h, side: make([]byte, h.sideBytes()), free: packSlack}
+	p := packed{header: h, side: make([]byte, h.sideBytes())}
 	return p.build()
 }
 
@@ -265,13 +245,13 @@ func (granuleLayout) first(h mpegHeader) int {
 // up to the last line that was coded, although short blocks have been reordered
 // by then and reach beyond it. In granules of that kind zeros are written after
 // the last coded quadruple, up to line 576: zeros cost one bit (table A, code 1)
-// or four (table B, code 1111) a quadruple, all ones in both. Other frames, and
-// those that would grow too long, come back as they are. side and main are not
-// changed.
-func fillShort(h mpegHeader, side, main []byte) ([]byte, []byte) {
+// or four (table B, code 1111) a quadruple, all ones in both. Other frames come
+// back as they are; of one that would grow too long it reports false. side and
+// main are not changed.
+func fillShort(h mpegHeader, side, main []byte) ([]byte, []byte, bool) {
 	const jointStereo, midSide = 1, 2
 	if h>>6&3 != jointStereo || h>>4&midSide == 0 {
-		return side, main
+		return side, main, true
 	}
 	l, parts := granuleMPEG1, 4 // granule by granule, both channels of each
 	if h.lsf() == 1 {
@@ -283,7 +263,7 @@ func fillShort(h mpegHeader, side, main []byte) ([]byte, []byte) {
 		short[i/2] = short[i/2] || bitsAt(side, at(i)+l.change, 1) == 1 && bitsAt(side, at(i)+l.change+1, 2) == shortBlocks
 	}
 	if !short[0] && !short[1] {
-		return side, main
+		return side, main, true
 	}
 	newSide := append([]byte(nil), side...)
 	var w bitWriter
@@ -301,12 +281,12 @@ func fillShort(h mpegHeader, side, main []byte) ([]byte, []byte) {
 			fill *= 4
 		}
 		if n+fill > 1<<12-1 {
-			continue
+			return side, main, false
 		}
 		w.ones(fill)
 		putBits(newSide, b, 12, n+fill)
 	}
-	return newSide, w.b
+	return newSide, w.b, true
 }
 
 // A bitWriter collects bits, the highest of a byte first.

@@ -53,7 +53,8 @@ var outcomes = map[string]string{
 	"l1-fl1.bit": "ffmpeg", "l2-fl10.bit": "ffmpeg", "l2-fl13.bit": "ffmpeg", "mpeg25_8000_mono_cbr16.mp3": "ffmpeg",
 	"l3-he_free.bit": "ffmpeg",                            // free format
 	"l3-test45.bit":  "ffmpeg", "l3-test46.bit": "ffmpeg", // intensity stereo of MPEG-2
-	"M2L3_noise.bit": "ffmpeg", // a frame at the highest bit rate, padded
+	"bad-TYER-frame.mp3": "ffmpeg", // every frame full to the last byte
+	"M2L3_noise.bit":     "ffmpeg", // a frame at the highest bit rate, padded
 	// Cut in the last frame, as their makers left them, or in the middle.
 	"xing.mp3": "damaged", "vbri.mp3": "damaged", "id3v22-test.mp3": "damaged", "id3v1v2-combined.mp3": "damaged", "bad-xing.mp3": "damaged",
 	"l3-compl.bit": "damaged", "apev2-lyricsv2.mp3": "damaged", "l3-sin1k0db.bit": "damaged", "truncated_midframe.mp3": "damaged",

@@ -14,7 +14,8 @@ const (
 	// batchClips is how many clips one process of ffmpeg decodes. Its start
 	// costs as much as eight clips do; twenty share it well.
 	batchClips = 20
-	// lookClips is how far those are looked for that ffmpeg has to decode.
+	// lookClips is how far those are looked for that ffmpeg has to decode, and how
+	// many may wait to be asked for.
 	lookClips = 4 * batchClips
 	// batchBytes bounds the clips of a batch together: decoded, they are held.
 	batchBytes = 4 << 20
@@ -24,9 +25,9 @@ const (
 // one by one, and a process a clip would cost ten times as much.
 //
 // Which clips will be asked for it does not know: some may be in the store. So it
-// begins with one, takes the clips that follow in the input once those it took
-// were asked for, and doubles their number each time that they were. What comes
-// of a clip does not depend on the others that are decoded with it.
+// begins with one and takes twice as many each time, of the clips that follow in
+// the input, unless many are there that no one has asked for yet. What comes of a
+// clip does not depend on the others that are decoded with it.
 type ahead struct {
 	f       *ffmpeg
 	clips   *rows.Set[table.Clip]
@@ -65,7 +66,6 @@ func (a *ahead) decode(ctx context.Context, ref rows.Ref, clip table.Clip) decod
 		return a.batch(ctx, ref, clip)
 	}
 	delete(a.ready, ref)
-	a.size = min(2*a.size, batchClips)
 	a.mu.Unlock()
 	select {
 	case <-r.done:
@@ -97,7 +97,7 @@ func (a *ahead) take(ref rows.Ref) (data [][]byte, results []*result) {
 	defer a.mu.Unlock()
 	from, total := a.place[ref]+1, 0
 	for _, e := range a.entries[from:min(len(a.entries), from+lookClips)] {
-		if len(data)+1 >= a.size {
+		if len(data)+1 >= a.size || len(a.ready) >= lookClips {
 			break
 		}
 		if a.asked[e.Ref] {
@@ -117,8 +117,6 @@ func (a *ahead) take(ref rows.Ref) (data [][]byte, results []*result) {
 		a.asked[e.Ref], a.ready[e.Ref] = true, r
 		data, results = append(data, clip.Audio), append(results, r)
 	}
-	if a.size == 1 {
-		a.size = 2 // the next brings one that shows whether it pays
-	}
+	a.size = min(2*a.size, batchClips)
 	return data, results
 }
