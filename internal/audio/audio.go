@@ -10,26 +10,26 @@
 //
 //	pcm, info, err := audio.Decode("a.m4a", data)
 //	mono := pcm.Mono()                                   // mean of the channels
-//	mono, err = audio.Resample(mono, pcm.SampleRateHz, 22050)
+//	mono, err = resample.Resample(mono, pcm.SampleRateHz, 22050)
 //	err = audio.EncodeWAV(w, 22050, 1, audio.ToPCM16(mono))
 //
 // What is read: WAV (8 to 32-bit integers, 32 and 64-bit floats, A-law, mu-law,
-// extensible), AIFF and AIFC, MP3 (MPEG-1 and mono MPEG-2 layer III), AAC-LC in
-// MP4/M4A (plain and fragmented) and in ADTS. Whatever else is recognised is
-// refused with ErrUnsupported and the advice to use ffmpeg.
+// extensible; RIFX, RF64), AIFF and AIFC, MP3 (layer III of MPEG-1, MPEG-2, and
+// MPEG-2.5 but at 8 kHz), AAC-LC in MP4/M4A (plain and fragmented) and in ADTS,
+// FLAC. Whatever else is recognised is refused with ErrUnsupported and the advice
+// to use ffmpeg. docs/decoding.md has the table.
 //
 // Memory is bounded by the file's own size (a lying header cannot ask for more)
 // and by MaxSeconds of sound. Everything is pure Go, deterministic, and safe for
-// concurrent use. The bit streams of MP3 and AAC are decoded by
-// hajimehoshi/go-mp3 and tphakala/go-aac; containers, tags, lengths and trimming
-// are done here, because that is where silent losses come from.
+// concurrent use. The bit streams of MP3, AAC and FLAC are decoded by
+// hajimehoshi/go-mp3, tphakala/go-aac and mewkiz/flac; containers, tags, lengths
+// and trimming are done here, because that is where silent losses come from.
 package audio
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
-	"math"
 	"path/filepath"
 	"strings"
 )
@@ -54,7 +54,7 @@ var ErrUnsupported = errors.New("unsupported by the built-in decoders (ffmpeg ca
 // are those of the decoded sound after Decode, and what the headers say after
 // Probe.
 type Info struct {
-	Format       string // container: wav, aiff, mp3, mp4, adts
+	Format       string // container: wav, aiff, mp3, mp4, adts, flac, ogg, matroska, mpeg
 	Codec        string // such as pcm_s16le, alaw, mp3, aac-lc
 	SampleRateHz int
 	Channels     int
@@ -90,12 +90,20 @@ const (
 	formatMP3  = "mp3"
 	formatMP4  = "mp4"
 	formatADTS = "adts"
+	formatFLAC = "flac"
+
+	// Those that are looked through, and decoded elsewhere.
+	formatOgg      = "ogg"
+	formatMatroska = "matroska"
+	formatMPEG1    = "mpeg layer 1"
+	formatMPEG2    = "mpeg layer 2"
 )
 
 // Decode decodes the sound file in data; name is only for messages. The
 // returned samples are finite and within or near -1..1, at least one frame of
 // them. Errors name the file, and wrap ErrUnsupported where another decoder
-// would do better. data is only read.
+// would do better: Info then has what could be seen without decoding, above all
+// whether a part is missing, which other decoders do not say. data is only read.
 func Decode(name string, data []byte) (*PCM, Info, error) {
 	pcm, info, err := decode(data)
 	if err == nil {
@@ -122,15 +130,33 @@ func decode(data []byte) (*PCM, Info, error) {
 		return decodeMP4(data)
 	case formatADTS:
 		return decodeADTS(data)
-	default:
+	case formatFLAC:
+		return decodeFLAC(data)
+	case "":
 		return nil, Info{}, err
+	default:
+		info, err := parseOutside(format, data)
+		return nil, info, err
 	}
+}
+
+// parseOutside looks through a file that is decoded elsewhere.
+func parseOutside(format string, data []byte) (Info, error) {
+	switch format {
+	case formatOgg:
+		return parseOgg(data)
+	case formatMatroska:
+		return parseMatroska(data)
+	case formatMPEG1:
+		return parseLayer(data, 1)
+	}
+	return parseLayer(data, 2)
 }
 
 // warnName says so where a file is not what its extension says.
 func warnName(name string, info *Info) {
 	usual := map[string]string{".wav": formatWAV, ".wave": formatWAV, ".aif": formatAIFF, ".aiff": formatAIFF, ".aifc": formatAIFF,
-		".mp3": formatMP3, ".m4a": formatMP4, ".mp4": formatMP4, ".m4b": formatMP4, ".aac": formatADTS}
+		".mp3": formatMP3, ".m4a": formatMP4, ".mp4": formatMP4, ".m4b": formatMP4, ".aac": formatADTS, ".flac": formatFLAC}
 	ext := strings.ToLower(filepath.Ext(name))
 	if want, ok := usual[ext]; ok && want != info.Format {
 		info.warn("named %s, but it is %s", ext, info.Format)
@@ -155,8 +181,13 @@ func Probe(data []byte) (Info, error) {
 	case formatADTS:
 		_, info, err := parseADTS(data)
 		return info, err
-	default:
+	case formatFLAC:
+		_, info, err := parseFLAC(data)
+		return info, err
+	case "":
 		return Info{}, err
+	default:
+		return parseOutside(format, data)
 	}
 }
 
@@ -195,18 +226,16 @@ func sniff(data []byte) (string, error) {
 		return "", errors.New("empty file")
 	case len(data) < 12:
 		return "", fmt.Errorf("not a sound file: %d bytes", len(data))
-	case has(0, "RIFF") && has(8, "WAVE"):
+	case (has(0, "RIFF") || has(0, "RIFX") || has(0, "RF64") || has(0, "BW64")) && has(8, "WAVE"):
 		return formatWAV, nil
-	case has(0, "RIFX") && has(8, "WAVE"), has(0, "RF64"), has(0, "BW64"):
-		return unsupported(string(data[:4]) + " WAV")
 	case has(0, "FORM") && (has(8, "AIFF") || has(8, "AIFC")):
 		return formatAIFF, nil
 	case has(0, "fLaC"):
-		return unsupported("FLAC")
+		return formatFLAC, nil
 	case has(0, "OggS"):
-		return unsupported("Ogg")
+		return formatOgg, nil
 	case has(0, "\x1aE\xdf\xa3"):
-		return unsupported("Matroska/WebM")
+		return formatMatroska, nil
 	case has(0, "caff"):
 		return unsupported("Core Audio Format")
 	case has(0, "#!AMR"):
@@ -215,6 +244,8 @@ func sniff(data []byte) (string, error) {
 		return unsupported("Sun AU")
 	case has(0, "\x30\x26\xb2\x75\x8e\x66\xcf\x11"):
 		return unsupported("ASF/WMA")
+	case has(0, "ADIF"):
+		return unsupported("AAC in ADIF")
 	case has(0, "wvpk"):
 		return unsupported("WavPack")
 	case isMP4(data):
@@ -261,33 +292,6 @@ func (p *PCM) Mono() []float32 {
 			s += float64(v)
 		}
 		out[i] = float32(s / float64(p.Channels))
-	}
-	return out
-}
-
-// ToPCM16 converts samples to 16 bits: times 32768, rounded to the nearest
-// (halves to even, as ffmpeg's lrintf), clipped to -32768..32767. Samples that
-// came from 16 bits come out as they were. NaN becomes 0.
-func ToPCM16(x []float32) []int16 {
-	out := make([]int16, len(x))
-	for i, v := range x {
-		switch s := math.RoundToEven(float64(v) * 32768); {
-		case s >= 32767:
-			out[i] = 32767
-		case s <= -32768:
-			out[i] = -32768
-		case s == s:
-			out[i] = int16(s)
-		}
-	}
-	return out
-}
-
-// FromPCM16 converts 16-bit samples to -1..1, exactly: x/32768.
-func FromPCM16(x []int16) []float32 {
-	out := make([]float32, len(x))
-	for i, v := range x {
-		out[i] = float32(v) / 32768
 	}
 	return out
 }

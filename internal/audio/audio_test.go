@@ -92,6 +92,43 @@ func TestWAVExtensibleAndPadded(t *testing.T) {
 	}
 }
 
+// TestWAVOfOtherOrders: RIFX has the high bytes first; RF64 and BW64 have the
+// data's length in ds64.
+func TestWAVOfOtherOrders(t *testing.T) {
+	be, le := binary.BigEndian, binary.LittleEndian
+	f := []byte{0, wavPCM, 0, 1, 0, 0, 0x1f, 0x40, 0, 0, 0x3e, 0x80, 0, 2, 0, 16}
+	body := append([]byte("WAVE"), chunk(be, "fmt ", f)...)
+	pcm, info := mustDecode(t, "a.wav", chunk(be, "RIFX", append(body, chunk(be, "data", []byte{0xc0, 0, 0x20, 0})...)))
+	if !slices.Equal(pcm.Samples, []float32{-.5, .25}) || info.Codec != "pcm_s16be" || info.SampleRateHz != 8000 || info.Damaged {
+		t.Errorf("RIFX: %v, %+v", pcm.Samples, info)
+	}
+	samples := []byte{0, 0xc0, 0, 0x20}
+	for _, c := range []struct {
+		magic     string
+		size      uint64
+		after     string
+		frames    int64
+		lost      float64
+		isDamaged bool
+	}{
+		{"RF64", 4, "", 2, 0, false},
+		{"BW64", 4, "LIST\x00\x00\x00\x00", 2, 0, false},
+		{"RF64", 4, "more", 2, 0, true},
+		{"RF64", 16004, "", 2, 1, true},
+		{"RF64", 1 << 40, "", 2, float64(1<<40-4) / 16000, true},
+	} {
+		data := testWAV(wavPCM, 1, 8000, 16, samples)
+		ds64 := le.AppendUint64(le.AppendUint64(nil, 0), c.size)
+		ds64 = le.AppendUint32(le.AppendUint64(ds64, 0), 0)
+		data = append(append([]byte(c.magic+"\xff\xff\xff\xffWAVE"), chunk(le, "ds64", ds64)...), data[12:]...)
+		le.PutUint32(data[len(data)-8:], math.MaxUint32)
+		pcm, info := mustDecode(t, "a.wav", append(data, c.after...))
+		if !slices.Equal(pcm.Samples, []float32{-.5, .25}) || info.Damaged != c.isDamaged || math.Abs(info.SecondsLost-c.lost) > 1e-6*c.lost {
+			t.Errorf("%s of %d bytes: %v, %+v", c.magic, c.size, pcm.Samples, info)
+		}
+	}
+}
+
 func TestWAVDamage(t *testing.T) {
 	whole := testWAV(wavPCM, 1, 1000, 16, make([]byte, 2000))
 	at := bytes.Index(whole, []byte("data")) + 4
@@ -170,7 +207,7 @@ func TestAIFF(t *testing.T) {
 }
 
 func TestUnsupportedIsNamed(t *testing.T) {
-	for magic, word := range map[string]string{"fLaC": "FLAC", "OggS": "Ogg", "RF64": "RF64", "\x1aE\xdf\xa3": "Matroska"} {
+	for magic, word := range map[string]string{"OggS": "Ogg", "\x1aE\xdf\xa3": "Matroska", "caff": "Core Audio", "#!AMR": "AMR"} {
 		_, _, err := Decode("x.bin", append([]byte(magic), make([]byte, 40)...))
 		if !errors.Is(err, ErrUnsupported) || !strings.Contains(err.Error(), word) || !strings.Contains(err.Error(), "ffmpeg") {
 			t.Errorf("%q: %v", magic, err)
@@ -207,6 +244,37 @@ func TestPCM16RoundTrip(t *testing.T) {
 			t.Fatalf("ReadPCM16: %v, %d, %v", y, rate, err)
 		}
 	})
+}
+
+// TestDither: the same for a seed, another for another; within a step and a half
+// of the sound, right in the mean, and without a trace of the sound in the error.
+func TestDither(t *testing.T) {
+	x := make([]float32, 40000)
+	for i := range x {
+		x[i] = float32(i%100) / 100 / 32768 // a ramp from step to step
+	}
+	got := Dither16(x, 7)
+	if !slices.Equal(got, Dither16(x, 7)) || slices.Equal(got, Dither16(x, 8)) {
+		t.Error("the values are not those of the seed")
+	}
+	sum, square := make([]float64, 100), make([]float64, 100)
+	for i, v := range got {
+		e := float64(v) - float64(x[i])*32768
+		if math.Abs(e) > 1.5 {
+			t.Fatalf("sample %d is off by %g steps", i, e)
+		}
+		sum[i%100] += e / 400
+		square[i%100] += e * e / 400
+	}
+	for i := range sum { // the variance of triangular noise and rounding is 1/4
+		if math.Abs(sum[i]) > .12 || math.Abs(square[i]-.25) > .08 {
+			t.Errorf("at %d/100 of a step: mean error %.3f, mean square %.3f", i, sum[i], square[i])
+		}
+	}
+	whole := []float32{.5, -1, 3. / 32768}
+	if !slices.Equal(Dither16(whole, 7), ToPCM16(whole)) {
+		t.Error("16-bit samples were changed")
+	}
 }
 
 func TestMono(t *testing.T) {

@@ -29,7 +29,7 @@ func parseMP3(data []byte) (*mp3File, Info, error) {
 	if err != nil {
 		return nil, info, err
 	}
-	f := &mp3File{frames: scanMP3(data, start, end, &info)}
+	f := &mp3File{frames: scanMPEG(data, start, end, 3, &info)}
 	if len(f.frames) == 0 {
 		return nil, info, errors.New("mp3: no whole frame")
 	}
@@ -39,10 +39,9 @@ func parseMP3(data []byte) (*mp3File, Info, error) {
 		info.Channels = max(info.Channels, fr.header.channels())
 	}
 	switch {
-	case h.mpeg25():
-		return nil, info, fmt.Errorf("MPEG-2.5 MP3: %w", ErrUnsupported)
-	case h.lsf() == 1 && info.Channels == 2:
-		return nil, info, fmt.Errorf("stereo MPEG-2 MP3: %w", ErrUnsupported)
+	case h.mpeg25() && info.SampleRateHz == 8000:
+		// Its scale factor bands are like no other rate's, see asMPEG2.
+		return nil, info, fmt.Errorf("MPEG-2.5 MP3 at 8,000 Hz: %w", ErrUnsupported)
 	}
 	f.takeTag(data)
 	f.dropTags(data, &info)
@@ -144,7 +143,10 @@ func decodeMP3(data []byte) (*PCM, Info, error) {
 	if err != nil {
 		return nil, info, err
 	}
-	frames, bad := repack(data, f.frames)
+	frames, bad, beyond := repack(data, f.frames)
+	if beyond > 0 {
+		return nil, info, fmt.Errorf("MP3 of a rare kind (%d of %d frames: intensity stereo or mixed blocks at a low rate, or so full that go-mp3 misreads them): %w", beyond, len(frames), ErrUnsupported)
+	}
 	spf := f.frames[0].header.samples()
 	pcm := &PCM{SampleRateHz: info.SampleRateHz, Channels: info.Channels}
 	pcm.Samples = make([]float32, 0, len(frames)*spf*info.Channels)
@@ -207,15 +209,31 @@ func decodeFrames(frames [][]byte, raw []byte, pcm *PCM) (done int, err error) {
 		if _, err := io.ReadFull(d, raw); err != nil {
 			return done, err
 		}
-		for i := 0; i < len(raw); i += 4 {
-			pcm.Samples = append(pcm.Samples, float32(int16(binary.LittleEndian.Uint16(raw[i:])))/32768)
-			if pcm.Channels == 2 {
-				pcm.Samples = append(pcm.Samples, float32(int16(binary.LittleEndian.Uint16(raw[i+2:])))/32768)
+		if pcm.Channels == 1 {
+			for i := 0; i < len(raw); i += 4 {
+				pcm.Samples = append(pcm.Samples, mp3Sample(raw[i:]))
+			}
+		} else {
+			for i := 0; i < len(raw); i += 2 {
+				pcm.Samples = append(pcm.Samples, mp3Sample(raw[i:]))
 			}
 		}
 		done++
 	}
 	return done, nil
+}
+
+// mp3Sample undoes how go-mp3 rounds: it multiplies by 32767 and cuts off the
+// fraction, so that the sample lay half a step further from zero in the mean.
+func mp3Sample(b []byte) float32 {
+	v := float32(int16(binary.LittleEndian.Uint16(b)))
+	switch {
+	case v > 0:
+		v += .5
+	case v < 0:
+		v -= .5
+	}
+	return v / 32767
 }
 
 // chunkReader reads chunks one after the other.

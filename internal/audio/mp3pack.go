@@ -11,7 +11,8 @@ import (
 // the frames that go-mp3 misreads can be put as it expects them: it drops a byte
 // of padded MPEG-2 frames, reads checksums as it likes, and see fillShort.
 
-// packSlack is the room left after the main data. go-mp3 reads a word of the
+// packSlack is the room left after the main data, free or with that of the next
+// frame. go-mp3 reads a word of the
 // Huffman code beyond the end to find that it was not one; at the end of a
 // frame it would not notice.
 const packSlack = 8
@@ -27,8 +28,9 @@ type packed struct {
 }
 
 // repack packs frames anew. Frames whose main data is missing become silent; bad
-// counts them.
-func repack(data []byte, frames []mp3Frame) (out [][]byte, bad int) {
+// counts them. Beyond counts those that are whole, and that go-mp3 misreads
+// however they are put.
+func repack(data []byte, frames []mp3Frame) (out [][]byte, bad, beyond int) {
 	all := make([]packed, len(frames))
 	var reservoir []byte // main data so far, since the last gap
 	for i, fr := range frames {
@@ -38,7 +40,7 @@ func repack(data []byte, frames []mp3Frame) (out [][]byte, bad int) {
 		if fr.gap {
 			reservoir = reservoir[:0]
 		}
-		all[i].header = h
+		all[i].header = h.asMPEG2()
 		if len(frame) < head {
 			continue
 		}
@@ -48,6 +50,9 @@ func repack(data []byte, frames []mp3Frame) (out [][]byte, bad int) {
 		reservoir = append(reservoir, frame[head:]...)
 		if back <= had && had-back+need <= len(reservoir) {
 			all[i].side, all[i].main = side, append([]byte(nil), reservoir[had-back:][:need]...)
+			if misread(h, side) {
+				beyond++
+			}
 		}
 		if len(reservoir) > 4096 {
 			reservoir = append(reservoir[:0], reservoir[len(reservoir)-512:]...)
@@ -58,14 +63,18 @@ func repack(data []byte, frames []mp3Frame) (out [][]byte, bad int) {
 		if i > 0 {
 			before = &all[i-1]
 		}
-		if !all[i].fit(before) {
+		switch whole := all[i].side != nil; {
+		case all[i].fit(before):
+		case whole:
+			beyond++
+		default:
 			bad++
 		}
 	}
 	for i := range all {
 		out = append(out, all[i].build())
 	}
-	return out, bad
+	return out, bad, beyond
 }
 
 // fit settles the frame's contents, the tail being known; what has no room goes
@@ -82,16 +91,10 @@ func (p *packed) fit(before *packed) bool {
 	}
 	whole := p.side != nil
 	if whole {
-		side, main := fillShort(h, p.side, p.main)
-		if len(main)+packSlack-room <= reach {
-			p.side, p.main = side, main
-		}
-		over := len(p.main) + packSlack - room
-		if over > reach {
-			over -= packSlack // rather no slack than no sound
-		}
+		p.side, p.main, whole = fillShort(h, p.side, p.main)
+		over := len(p.main) + p.slack() - room
 		p.spill = max(0, min(over, len(p.main)))
-		whole = over <= reach
+		whole = whole && over <= reach
 	}
 	if !whole {
 		p.side, p.main, p.spill = make([]byte, h.sideBytes()), nil, 0
@@ -102,18 +105,57 @@ func (p *packed) fit(before *packed) bool {
 	return whole
 }
 
-// highest returns h with the highest bit rate, without checksum.
-func (h mpegHeader) highest() mpegHeader { return h&^(15<<12|1<<9) | 1<<16 | 14<<12 }
+// slack is the room to leave free.
+func (p *packed) slack() int { return max(0, packSlack-len(p.tail)) }
 
-// build writes the frame: the lowest bit rate that holds it, no checksum, no
-// padding, no emphasis (which no one applies).
+// asMPEG2 returns the header of MPEG-2 at 16 kHz for MPEG-2.5 at 11,025 and
+// 12,000 Hz, which go-mp3 refuses. The scale factor bands are the same and so is
+// all else that a decoder takes from the rate, but the length of a frame, which
+// build chooses anew.
+func (h mpegHeader) asMPEG2() mpegHeader {
+	const version2, rate16k, rates = 2 << 19, 2 << 10, 3 << 10
+	if !h.mpeg25() {
+		return h
+	}
+	return h&^rates | version2 | rate16k
+}
+
+// misread reports whether a whole frame is of a kind that go-mp3 does not know:
+// at low sampling frequencies it takes the factors of intensity stereo and of
+// mixed blocks for those of MPEG-1.
+func misread(h mpegHeader, side []byte) bool {
+	if h.lsf() == 0 {
+		return false
+	}
+	const jointStereo, intensity = 1, 1
+	if h>>6&3 == jointStereo && h>>4&intensity != 0 {
+		return true
+	}
+	l := granuleLSF
+	for ch := range h.channels() {
+		at := l.first(h) + l.bits*ch
+		if bitsAt(side, at+l.change, 1) == 1 && bitsAt(side, at+l.change+1, 2) == shortBlocks && bitsAt(side, at+l.change+3, 1) == 1 {
+			return true
+		}
+	}
+	return false
+}
+
+// highest returns h with the highest bit rate, without checksum; padded, unless
+// go-mp3 would drop that byte.
+func (h mpegHeader) highest() mpegHeader {
+	return h&^(15<<12|1<<9) | 1<<16 | 14<<12 | mpegHeader(1-h.lsf())<<9
+}
+
+// build writes the frame: the lowest bit rate that holds it, no checksum, padding
+// only where it has to be, no emphasis (which no one applies).
 func (p *packed) build() []byte {
 	bare := p.header&^(15<<12|1<<9|3) | 1<<16
 	own := p.main[p.spill:]
 	need := 4 + len(p.side) + len(own) + len(p.tail)
 	h := p.header.highest() &^ 3
 	for index := mpegHeader(1); index < 15; index++ {
-		if h = bare | index<<12; h.size() >= need+packSlack {
+		if h = bare | index<<12; h.size() >= need+p.slack() {
 			break
 		}
 	}
@@ -150,18 +192,14 @@ func silentFrame(h mpegHeader) []byte {
 //	2 granules and each channel; MPEG-2: back 8, private 1 or 2, then 63 bits for
 //	each channel. Each of these begins with the number of bits, 12.
 func sideInfo(side []byte, h mpegHeader) (back, bits int) {
-	ch := h.channels()
+	l, parts, begin := granuleMPEG1, 2*h.channels(), 9
 	if h.lsf() == 1 {
-		for i := range ch {
-			bits += bitsAt(side, 8+ch+63*i, 12)
-		}
-		return bitsAt(side, 0, 8), bits
+		l, parts, begin = granuleLSF, h.channels(), 8
 	}
-	at := map[int]int{1: 9 + 5 + 4, 2: 9 + 3 + 8}[ch]
-	for i := range 2 * ch {
-		bits += bitsAt(side, at+59*i, 12)
+	for i := range parts {
+		bits += bitsAt(side, l.first(h)+l.bits*i, 12)
 	}
-	return bitsAt(side, 0, 9), bits
+	return bitsAt(side, 0, begin), bits
 }
 
 // bitsAt returns n <= 16 bits of b from bit at on.
@@ -176,42 +214,62 @@ func bitsAt(b []byte, at, n int) int {
 // mp3Lines is the number of spectral lines of a granule.
 const mp3Lines = 576
 
-// Places in the 59 bits that MPEG-1's side information has for a granule and
-// channel; the length of its part of the main data comes first, in 12 bits.
-const (
-	granuleBits      = 59
-	granuleBig       = 12 // number of pairs of big values, 9 bits
-	granuleSwitch    = 33 // 1: another block type than the long one
-	granuleBlockType = 34 // 2: short blocks, 2 bits
-	granuleQuadTable = 58 // Huffman table of the quadruples after the big values
+// A granuleLayout says where things are in the bits that the side information
+// has for a granule and channel. The length of its part of the main data comes
+// first, in 12 bits; the number of pairs of big values follows, in 9.
+type granuleLayout struct {
+	bits   int // in all
+	change int // 1: another block type than the long one; 2 bits of type and 1 for mixed follow
+	quads  int // Huffman table of the quadruples after the big values
+}
+
+var (
+	granuleMPEG1 = granuleLayout{bits: 59, change: 33, quads: 58}
+	granuleLSF   = granuleLayout{bits: 63, change: 38, quads: 62}
 )
+
+const (
+	granuleBig  = 12
+	shortBlocks = 2 // block type
+)
+
+// first is where the first granule's bits begin.
+func (granuleLayout) first(h mpegHeader) int {
+	if h.lsf() == 1 {
+		return 8 + h.channels()
+	}
+	return map[int]int{1: 9 + 5 + 4, 2: 9 + 3 + 8}[h.channels()]
+}
 
 // fillShort works around a fault of go-mp3 0.3.4: it undoes mid/side stereo only
 // up to the last line that was coded, although short blocks have been reordered
 // by then and reach beyond it. In granules of that kind zeros are written after
 // the last coded quadruple, up to line 576: zeros cost one bit (table A, code 1)
-// or four (table B, code 1111) a quadruple, all ones in both. Other frames, and
-// those that would grow too long, come back as they are. side and main are not
-// changed.
-func fillShort(h mpegHeader, side, main []byte) ([]byte, []byte) {
+// or four (table B, code 1111) a quadruple, all ones in both. Other frames come
+// back as they are; of one that would grow too long it reports false. side and
+// main are not changed.
+func fillShort(h mpegHeader, side, main []byte) ([]byte, []byte, bool) {
 	const jointStereo, midSide = 1, 2
-	if h.lsf() == 1 || h>>6&3 != jointStereo || h>>4&midSide == 0 {
-		return side, main
+	if h>>6&3 != jointStereo || h>>4&midSide == 0 {
+		return side, main, true
 	}
-	at := func(granule, ch int) int { return 9 + 3 + 8 + granuleBits*(2*granule+ch) }
+	l, parts := granuleMPEG1, 4 // granule by granule, both channels of each
+	if h.lsf() == 1 {
+		l, parts = granuleLSF, 2
+	}
+	at := func(part int) int { return l.first(h) + l.bits*part }
 	short := [2]bool{}
-	for i := range 4 {
-		b := at(i/2, i%2)
-		short[i/2] = short[i/2] || bitsAt(side, b+granuleSwitch, 1) == 1 && bitsAt(side, b+granuleBlockType, 2) == 2
+	for i := range parts {
+		short[i/2] = short[i/2] || bitsAt(side, at(i)+l.change, 1) == 1 && bitsAt(side, at(i)+l.change+1, 2) == shortBlocks
 	}
 	if !short[0] && !short[1] {
-		return side, main
+		return side, main, true
 	}
 	newSide := append([]byte(nil), side...)
 	var w bitWriter
 	from := 0
-	for i := range 4 {
-		b := at(i/2, i%2)
+	for i := range parts {
+		b := at(i)
 		n := bitsAt(side, b, 12)
 		w.copy(main, from, n)
 		from += n
@@ -219,16 +277,16 @@ func fillShort(h mpegHeader, side, main []byte) ([]byte, []byte) {
 			continue
 		}
 		fill := max(0, mp3Lines-2*bitsAt(side, b+granuleBig, 9)) / 4
-		if bitsAt(side, b+granuleQuadTable, 1) == 1 {
+		if bitsAt(side, b+l.quads, 1) == 1 {
 			fill *= 4
 		}
 		if n+fill > 1<<12-1 {
-			continue
+			return side, main, false
 		}
 		w.ones(fill)
 		putBits(newSide, b, 12, n+fill)
 	}
-	return newSide, w.b
+	return newSide, w.b, true
 }
 
 // A bitWriter collects bits, the highest of a byte first.

@@ -18,7 +18,10 @@ type mp4Track struct {
 	duration  uint64 // ticks, as mdhd says; 0 is unknown
 	asc       []byte // AudioSpecificConfig
 	config    aacConfig
+	codec     string
+	outside   error    // why it is not decoded here; nil: it is
 	units     [][]byte // access units in the file's data
+	have      int      // access units that were found
 	missing   int      // access units that lie beyond the end of the file
 	ticks     uint64   // sum of the access units' durations
 	edit      mp4Edit
@@ -42,21 +45,25 @@ func parseMP4(data []byte) (*mp4Track, Info, error) {
 	if err != nil {
 		return nil, info, err
 	}
-	info.Codec = tr.config.codec()
+	info.Codec = tr.codec
 	info.SampleRateHz, info.Channels = tr.config.rateHz, tr.config.channels
-	if err := tr.config.supported(); err != nil {
-		return nil, info, err
+	if tr.have+tr.missing > 0 && len(moofs) > 0 && !tr.edit.smpb {
+		tr.edit.length = 0 // that of what moov holds; fragments add to it
 	}
 	for _, moof := range moofs {
 		if err := tr.takeMoof(data, moof, child(moov, "mvex")); err != nil {
 			return nil, info, err
 		}
 	}
-	if len(tr.units) == 0 {
+	if tr.have == 0 {
 		if tr.missing > 0 {
 			return nil, info, fmt.Errorf("mp4: all %d access units lie beyond the end of the file", tr.missing)
 		}
 		return nil, info, errors.New("mp4: no sound in the file")
+	}
+	if tr.outside != nil {
+		tr.noteOutside(&info)
+		return nil, info, tr.outside
 	}
 	start, frames := tr.trim(&info)
 	if frames <= 0 {
@@ -148,6 +155,17 @@ func newMP4Track(data, moov, trak []byte, info *Info) (*mp4Track, error) {
 	return tr, tr.takeTables(data, stbl)
 }
 
+// noteOutside notes how long a track is that is not decoded here, and what is
+// missing of it.
+func (tr *mp4Track) noteOutside(info *Info) {
+	info.DurationSec = float64(tr.ticks) / float64(tr.timescale)
+	if tr.missing > 0 {
+		all := tr.missing + tr.have
+		lost := info.DurationSec * float64(tr.missing) / float64(all)
+		info.lose(lost, "%d of %d access units lie beyond the end of the file (%.2f s)", tr.missing, all, lost)
+	}
+}
+
 // takeStsd reads the sample description. Of its fields only the format counts:
 // channels and rate are the AudioSpecificConfig's.
 func (tr *mp4Track) takeStsd(stsd []byte) error {
@@ -159,7 +177,9 @@ func (tr *mp4Track) takeStsd(stsd []byte) error {
 		return err
 	}
 	if entry.kind != "mp4a" {
-		return fmt.Errorf("%s in MP4: %w", mp4Codec(entry.kind), ErrUnsupported)
+		tr.codec = mp4Codec(entry.kind)
+		tr.outside = fmt.Errorf("%s in MP4: %w", tr.codec, ErrUnsupported)
+		return nil
 	}
 	f := fields{b: entry.body}
 	f.skip(8)
@@ -183,11 +203,16 @@ func (tr *mp4Track) takeStsd(stsd []byte) error {
 		return err
 	}
 	if object != 0x40 && (object < 0x66 || object > 0x68) {
-		return fmt.Errorf("MPEG-4 object type %#x in MP4: %w", object, ErrUnsupported)
+		tr.codec = fmt.Sprintf("MPEG-4 object type %#x", object)
+		tr.outside = fmt.Errorf("%s in MP4: %w", tr.codec, ErrUnsupported)
+		return nil
 	}
 	tr.asc = asc
-	tr.config, err = parseASC(asc)
-	return err
+	if tr.config, err = parseASC(asc); err != nil {
+		return err
+	}
+	tr.codec, tr.outside = tr.config.codec(), tr.config.supported()
+	return nil
 }
 
 func mp4Codec(kind string) string {
@@ -308,7 +333,7 @@ func smpb(meta []byte) mp4Edit {
 // counted; units that overlap so much that they hold more bytes than the file
 // are refused, for they can only come from a forged table.
 func (tr *mp4Track) addUnit(data []byte, at uint64, size int64) error {
-	if size == 0 || size > math.MaxUint16 {
+	if size == 0 || size > math.MaxUint16 && tr.outside == nil {
 		return fmt.Errorf("mp4: access unit of %d bytes", size)
 	}
 	if at > uint64(len(data)) || uint64(size) > uint64(len(data))-at {
@@ -318,7 +343,9 @@ func (tr *mp4Track) addUnit(data []byte, at uint64, size int64) error {
 	if tr.bytes += size; tr.bytes > int64(len(data)) {
 		return errors.New("mp4: the access units overlap")
 	}
-	tr.units = append(tr.units, data[at:at+uint64(size)])
+	if tr.have++; tr.outside == nil {
+		tr.units = append(tr.units, data[at:at+uint64(size)])
+	}
 	return nil
 }
 

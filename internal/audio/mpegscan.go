@@ -192,8 +192,10 @@ func sniffMPEG(data []byte) (string, error) {
 		case h.freeFormat() && at == start && h.layer() == 3:
 			return "", fmt.Errorf("free-format MP3: %w", ErrUnsupported)
 		case !followed(b, at, h):
-		case h.layer() != 3:
-			return "", fmt.Errorf("MPEG audio layer %s: %w", "III"[:h.layer()], ErrUnsupported)
+		case h.layer() == 1:
+			return formatMPEG1, nil
+		case h.layer() == 2:
+			return formatMPEG2, nil
 		default:
 			return formatMP3, nil
 		}
@@ -215,17 +217,17 @@ func followed(b []byte, at int, h mpegHeader) bool {
 	return ok && next&mpegSameMask == h&mpegSameMask
 }
 
-// An mp3Frame is a layer III frame in the file.
+// An mp3Frame is a frame in the file.
 type mp3Frame struct {
 	at     int
 	header mpegHeader
 	gap    bool // something is missing before it
 }
 
-// scanMP3 finds all frames of data[start:end], noting in info whatever lies
-// between them. It stops where the sample rate changes, because what follows is
-// another recording.
-func scanMP3(data []byte, start, end int, info *Info) []mp3Frame {
+// scanMPEG finds all frames of a layer in data[start:end], noting in info
+// whatever lies between them. It stops where the sample rate changes, because
+// what follows is another recording.
+func scanMPEG(data []byte, start, end, layer int, info *Info) []mp3Frame {
 	var frames []mp3Frame
 	b := data[:end]
 	gap, gapZero, tail := 0, true, 0
@@ -237,7 +239,7 @@ func scanMP3(data []byte, start, end int, info *Info) []mp3Frame {
 	}
 	for at := start; at < end; {
 		h, ok := mpegHeaderAt(b, at)
-		ok = ok && h.layer() == 3 && !h.freeFormat()
+		ok = ok && h.layer() == layer && !h.freeFormat()
 		if ok && (len(frames) == 0 || gap > 0 || h&mpegSameMask != frames[0].header&mpegSameMask) {
 			ok = followed(b, at, h)
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"math/rand/v2"
 )
 
 // A sampleFormat is the coding of one sample in WAV and AIFF.
@@ -34,6 +35,16 @@ func (f sampleFormat) String() string {
 		return fmt.Sprintf("sampleFormat(%d)", int(f))
 	}
 	return names[f]
+}
+
+// bigEndian returns the coding with the high bytes first, where that makes a
+// difference.
+func (f sampleFormat) bigEndian() sampleFormat {
+	switch f {
+	case fmtS16LE, fmtS24LE, fmtS32LE, fmtF32LE, fmtF64LE:
+		return f + 1
+	}
+	return f
 }
 
 // bytes returns the size of a sample.
@@ -143,4 +154,69 @@ func muLaw(b byte) int16 {
 		return -v
 	}
 	return v
+}
+
+// ToPCM16 converts samples to 16 bits: times 32768, rounded to the nearest
+// (halves to even, as ffmpeg's lrintf), clipped to -32768..32767. Samples that
+// came from 16 bits come out as they were. NaN becomes 0.
+func ToPCM16(x []float32) []int16 {
+	out := make([]int16, len(x))
+	for i, v := range x {
+		out[i] = round16(v * 32768)
+	}
+	return out
+}
+
+// round16 rounds and clips. Adding 1.5 x 2^23 leaves a float32 no bits for a
+// fraction, so the sum is rounded by the rule of IEEE 754: halves to even. (The
+// multiplication before is exact: no machine may fuse it into anything else.)
+func round16(s float32) int16 {
+	const shift = 3 << 22
+	switch {
+	case s >= 32767:
+		return 32767
+	case s <= -32768:
+		return -32768
+	case s != s:
+		return 0
+	}
+	return int16(float32(s+shift) - shift)
+}
+
+// FromPCM16 converts 16-bit samples to -1..1, exactly: x/32768.
+func FromPCM16(x []int16) []float32 {
+	out := make([]float32, len(x))
+	for i, v := range x {
+		out[i] = float32(v) / 32768
+	}
+	return out
+}
+
+// Dither16 is ToPCM16 with dither: before rounding, noise is added that is spread
+// over -1 to 1 steps as a triangle, the least that makes the error of rounding
+// independent of the sound (Lipshitz, Wannamaker and Vanderkooy, 1992). The same
+// sound and seed give the same values. If all samples already are 16-bit values,
+// there is nothing to round, and they stay as they are.
+func Dither16(x []float32, seed uint64) []int16 {
+	if isPCM16(x) {
+		return ToPCM16(x)
+	}
+	out := make([]int16, len(x))
+	r := rand.NewPCG(seed, 0x9e3779b97f4a7c15)
+	for i, v := range x {
+		bits := r.Uint64()
+		noise := float32(int32(bits>>40)-int32(bits&0xffffff)) / (1 << 24) // 24 bits each
+		out[i] = round16(float32(v*32768) + noise)
+	}
+	return out
+}
+
+// isPCM16 reports whether all samples are 16-bit values.
+func isPCM16(x []float32) bool {
+	for _, v := range x {
+		if float32(round16(v*32768)) != v*32768 {
+			return false
+		}
+	}
+	return true
 }

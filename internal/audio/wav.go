@@ -23,6 +23,8 @@ const wavGUIDTail = "\x00\x00\x00\x00\x10\x00\x80\x00\x00\xaa\x00\x38\x9b\x71"
 
 // wavFile is what parseWAV finds: the layout of the samples and their bytes.
 type wavFile struct {
+	order      binary.ByteOrder
+	large      int64 // the data's length where its chunk has no room for it; -1: none
 	format     sampleFormat
 	blockAlign int
 	data       []byte // whole frames
@@ -45,19 +47,34 @@ func decodeWAV(data []byte) (*PCM, Info, error) {
 //
 // Only "fmt " and the first "data" matter. A chunk that claims to go beyond the
 // file's end is an error unless it is the data, whose bytes are then taken as
-// far as they go.
+// far as they go. RIFX is the same with the high bytes first. RF64 and BW64 have
+// all ones for a length beyond 4 GiB, and the true one in a chunk before:
+//
+//	"ds64" size  file:8  data:8  samples:8  further chunks:4 { id length:8 }...
 func parseWAV(data []byte) (wavFile, Info, error) {
 	info := Info{Format: formatWAV}
-	riff := binary.LittleEndian.Uint32(data[4:])
-	if riff == 0 || riff == math.MaxUint32 {
+	f := wavFile{order: binary.LittleEndian, large: -1}
+	if string(data[:4]) == "RIFX" {
+		f.order = binary.BigEndian
+	}
+	wide := string(data[:4]) == "RF64" || string(data[:4]) == "BW64"
+	riff := f.order.Uint32(data[4:])
+	if (riff == 0 || riff == math.MaxUint32) && !wide {
 		info.warn("RIFF size is %#x: left unset by its writer", riff)
 	}
-	var f wavFile
 	haveFmt := false
 	for at := 12; len(data)-at >= 8; {
-		id, size := string(data[at:at+4]), int64(binary.LittleEndian.Uint32(data[at+4:]))
+		id, size := string(data[at:at+4]), int64(f.order.Uint32(data[at+4:]))
 		body := data[at+8:]
 		switch {
+		case wide && id == "ds64" && size >= 16 && len(body) >= 16:
+			if f.large = int64(f.order.Uint64(body[8:])); f.large < 0 {
+				return f, info, errors.New("wav: bad ds64 chunk")
+			}
+		case wide && id == "data" && size == math.MaxUint32 && f.large < 0:
+			return f, info, fmt.Errorf("wav: %s without a ds64 chunk: nothing says how long it is", data[:4])
+		case wide && id == "data" && size == math.MaxUint32 && haveFmt:
+			return f, info, f.takeLarge(body, &info)
 		case id == "data":
 			if !haveFmt {
 				return f, info, errors.New("wav: data before any fmt chunk")
@@ -87,7 +104,7 @@ func (f *wavFile) takeFmt(b []byte, info *Info) error {
 	if len(b) < 16 {
 		return fmt.Errorf("wav: fmt chunk of %d bytes", len(b))
 	}
-	le := binary.LittleEndian
+	le := f.order
 	tag, bits := int(le.Uint16(b)), int(le.Uint16(b[14:]))
 	info.Channels, info.SampleRateHz = int(le.Uint16(b[2:])), int(le.Uint32(b[4:]))
 	byteRate, align := int64(le.Uint32(b[8:])), int(le.Uint16(b[12:]))
@@ -106,6 +123,9 @@ func (f *wavFile) takeFmt(b []byte, info *Info) error {
 	var err error
 	if f.format, err = wavSampleFormat(tag, bits); err != nil {
 		return err
+	}
+	if f.order == binary.BigEndian {
+		f.format = f.format.bigEndian()
 	}
 	info.Codec = f.format.String()
 	return f.takeAlign(align, byteRate, info)
@@ -136,7 +156,7 @@ func (f *wavFile) takeAlign(align int, byteRate int64, info *Info) error {
 	f.blockAlign = want
 	switch {
 	case align == want:
-	case f.format == fmtS24LE && align == 4*info.Channels:
+	case (f.format == fmtS24LE || f.format == fmtS24BE) && align == 4*info.Channels:
 		f.blockAlign = align
 	default:
 		// Damaged, for a header that is wrong here may be wrong elsewhere.
@@ -146,6 +166,18 @@ func (f *wavFile) takeAlign(align int, byteRate int64, info *Info) error {
 		info.lose(0, "byte rate is %d, not %d", byteRate, f.blockAlign*info.SampleRateHz)
 	}
 	return nil
+}
+
+// takeLarge takes data whose length is that of the ds64 chunk, in which no value
+// stands for another.
+func (f *wavFile) takeLarge(body []byte, info *Info) error {
+	if missing := f.large - int64(len(body)); missing > 0 {
+		seconds := float64(missing) / float64(f.blockAlign*info.SampleRateHz)
+		info.lose(seconds, "data ends %d bytes (%.2f s) early: truncated", missing, seconds)
+		return f.takeWhole(body, info)
+	}
+	trailing(body[min(f.large+f.large&1, int64(len(body))):], f.order, info)
+	return f.takeWhole(body[:f.large], info)
 }
 
 // takeData takes the data chunk's body, as much of it as the file has.
@@ -169,8 +201,14 @@ func (f *wavFile) takeData(body []byte, size int64, info *Info) error {
 		info.lose(0, "data size is 0 with %d bytes after it: read to the end of the file", rest)
 		size = rest
 	default:
-		trailing(body[size+min(rest, size&1):], info)
+		trailing(body[size+min(rest, size&1):], f.order, info)
 	}
+	return f.takeWhole(body[:size], info)
+}
+
+// takeWhole takes the whole frames of body.
+func (f *wavFile) takeWhole(body []byte, info *Info) error {
+	size := int64(len(body))
 	whole := size - size%int64(f.blockAlign)
 	if whole != size {
 		info.lose(0, "%d bytes after the last whole frame dropped", size-whole)
@@ -188,9 +226,9 @@ func (f *wavFile) takeData(body []byte, size int64, info *Info) error {
 
 // trailing looks at what follows the data: well-formed chunks are usual (LIST,
 // id3), more sound or junk is not.
-func trailing(b []byte, info *Info) {
+func trailing(b []byte, order binary.ByteOrder, info *Info) {
 	for len(b) >= 8 {
-		id, size := string(b[:4]), int64(binary.LittleEndian.Uint32(b[4:]))
+		id, size := string(b[:4]), int64(order.Uint32(b[4:]))
 		if id == "data" {
 			info.lose(0, "a second data chunk of %d bytes is ignored", size)
 			return

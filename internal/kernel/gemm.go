@@ -78,9 +78,10 @@ func pack[T Float](k, n int, b source[T]) *Packed[T] {
 }
 
 // Gemm computes C = A·B with the packed B, A being m×K with rows lda apart,
-// and finishes C as e says. It uses the path that B was packed for.
+// and finishes C as e says. It uses the path that B was packed for. Rows of A
+// may overlap (lda < K): A is then the windows of a signal.
 func (b *Packed[T]) Gemm(m int, a []T, lda int, c []T, ldc int, e Epilogue[T]) {
-	checkMatrix("Packed.Gemm", "A", len(a), m, b.K, lda)
+	checkWindows("Packed.Gemm", len(a), m, b.K, lda)
 	checkMatrix("Packed.Gemm", "C", len(c), m, b.N, ldc)
 	checkBias("Packed.Gemm", e.Bias, b.N)
 	p := product[T]{
@@ -98,7 +99,7 @@ func (b *Packed[T]) Panels() (n, columns int) { return b.p.count(), b.p.path.nr(
 // GemmPanel is Gemm for the columns of panel j alone, without other goroutines
 // and without allocating. a, c and e are those of the whole product.
 func (b *Packed[T]) GemmPanel(j, m int, a []T, lda int, c []T, ldc int, e Epilogue[T]) {
-	checkMatrix("Packed.GemmPanel", "A", len(a), m, b.K, lda)
+	checkWindows("Packed.GemmPanel", len(a), m, b.K, lda)
 	checkMatrix("Packed.GemmPanel", "C", len(c), m, b.N, ldc)
 	checkBias("Packed.GemmPanel", e.Bias, b.N)
 	if m == 0 {
@@ -125,6 +126,17 @@ func checkMatrix(fn, name string, have, rows, cols, ld int) {
 	}
 	if need := (rows-1)*ld + cols; have < need {
 		panic(fmt.Sprintf("kernel: %s: %s of %d×%d, rows %d apart, needs %d elements, has %d", fn, name, rows, cols, ld, need, have))
+	}
+}
+
+// checkWindows is checkMatrix for an A whose rows may overlap.
+func checkWindows(fn string, have, rows, cols, ld int) {
+	if rows <= 0 || cols == 0 || ld < 0 || ld >= cols {
+		checkMatrix(fn, "A", have, rows, cols, ld)
+		return
+	}
+	if need := (rows-1)*ld + cols; have < need {
+		panic(fmt.Sprintf("kernel: %s: A of %d windows of %d, %d apart, needs %d elements, has %d", fn, rows, cols, ld, need, have))
 	}
 }
 

@@ -2,15 +2,15 @@
 // one sample rate.
 //
 // In come clips as a synthesiser wrote them or a corpus holds them, out come
-// clips with the same ids. WAV, AIFF, MP3 and AAC are decoded in this process
-// by internal/audio; what it knows but does not decode (FLAC, Ogg, ALAC, …)
-// goes to ffmpeg, if that is allowed and there. Channels are averaged, and the
-// rate is changed by a filter that neither aliases nor dulls. A clip that
-// already is a WAV of this kind passes byte for byte.
+// clips with the same ids. WAV, AIFF, MP3, AAC and FLAC are decoded in this
+// process by internal/audio; what it knows but does not decode (Ogg, ALAC, …)
+// goes to ffmpeg, if that is allowed and there, many clips to a process.
+// Channels are averaged, and the rate is changed by a filter that neither aliases
+// nor dulls. A clip that already is a WAV of this kind passes byte for byte.
 //
 // A clip that is damaged, such as an MP3 cut short, is set aside: half a
 // caption is another caption. With on_damage: keep what is left of it is taken,
-// and a warning stays with the clip.
+// and a warning that says how much is lost stays with the clip.
 package decode
 
 import (
@@ -18,10 +18,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"slices"
 	"strings"
 
 	"github.com/hearsight/hearsight/internal/audio"
+	"github.com/hearsight/hearsight/internal/resample"
 	"github.com/hearsight/hearsight/internal/rows"
 	"github.com/hearsight/hearsight/internal/table"
 	"github.com/hearsight/hearsight/stages/stage"
@@ -31,11 +33,11 @@ import (
 var Kind = stage.NewItems(stage.Kind{
 	Name:    "decode",
 	Doc:     "decode recordings to mono 16-bit WAV at one sample rate",
-	Version: 1,
+	Version: 2,
 	Inputs:  []stage.Input{{Name: "audio", Doc: "clips: of a synthesiser, or a corpus with recordings", Types: []string{"speech", "pairs"}}},
 	Output:  "wav",
 	Numeric: true,
-}, Params{SampleRateHz: 22050, OnDamage: "reject", FFmpeg: "auto"}, stage.Items[Params, table.Clip]{
+}, Params{SampleRateHz: 22050, OnDamage: "reject", FFmpeg: "auto", Dither: "none"}, stage.Items[Params, table.Clip]{
 	List:  list,
 	Open:  open,
 	Table: func(Params) stage.Table[table.Clip] { return table.Clips },
@@ -46,6 +48,7 @@ type Params struct {
 	SampleRateHz int    `json:"sample_rate_hz" doc:"sample rate of the WAV files" min:"1000" max:"192000" unit:"Hz"`
 	OnDamage     string `json:"on_damage" doc:"what to do with a clip of which a part is missing" enum:"reject,keep"`
 	FFmpeg       string `json:"ffmpeg" doc:"use ffmpeg, if it is there, for formats not decoded here" enum:"auto,never"`
+	Dither       string `json:"dither" doc:"noise that is added before rounding to 16 bits: none, or triangular of two steps, the same for the same clip" enum:"none,triangular"`
 }
 
 // Prepare implements stage.Preparer.
@@ -82,13 +85,21 @@ func open(ctx context.Context, t *stage.Task, p Params) (stage.Do[table.Clip], f
 	if err != nil {
 		return nil, nil, err
 	}
+	d := decoder{p: p}
+	if f != nil {
+		entries, err := rows.List(table.Clips, t.Input("audio"))
+		if err != nil {
+			return nil, nil, errors.Join(err, clips.Close())
+		}
+		d.ahead = newAhead(f, clips, entries, t.Dir)
+	}
 	do := func(ctx context.Context, it stage.Item) (table.Clip, error) {
 		ref, _ := it.Ref.(rows.Ref)
 		clip, err := clips.Row(ref)
 		if err != nil {
 			return table.Clip{}, err
 		}
-		wav, warnings, err := toWAV(ctx, clip, p, f, t.Dir)
+		wav, warnings, err := d.toWAV(ctx, ref, clip)
 		if err != nil {
 			return table.Clip{}, err
 		}
@@ -97,31 +108,84 @@ func open(ctx context.Context, t *stage.Task, p Params) (stage.Do[table.Clip], f
 	return do, clips.Close, nil
 }
 
+// A decoder decodes clips.
+type decoder struct {
+	p     Params
+	ahead *ahead // nil: no ffmpeg
+}
+
 // toWAV returns the clip as a mono WAV of 16 bits.
-func toWAV(ctx context.Context, clip table.Clip, p Params, f *ffmpeg, dir string) (wav []byte, warnings []string, err error) {
-	if audio.IsCanonicalWAV(clip.Audio, p.SampleRateHz) {
+func (d *decoder) toWAV(ctx context.Context, ref rows.Ref, clip table.Clip) (wav []byte, warnings []string, err error) {
+	rateHz := d.p.SampleRateHz
+	if audio.IsCanonicalWAV(clip.Audio, rateHz) {
 		return clip.Audio, nil, nil
 	}
-	pcm, info, err := audio.Decode(clip.ID, clip.Audio)
-	if errors.Is(err, audio.ErrUnsupported) && f != nil {
-		wav, err := f.decode(ctx, clip.Audio, p.SampleRateHz, dir)
-		return wav, []string{"decoded by ffmpeg"}, err
-	}
+	pcm, info, err := d.decode(ctx, ref, clip)
 	if err != nil {
-		return nil, nil, stage.Reject("%s", oneLine(reason(err, clip.ID)))
+		return nil, nil, err
 	}
-	if info.Damaged && p.OnDamage == "reject" {
+	if info.Damaged && d.p.OnDamage == "reject" {
 		return nil, nil, stage.Reject("damaged %s: %s", info.Format, oneLine(strings.Join(info.Warnings, "; ")))
 	}
-	mono, err := audio.Resample(pcm.Mono(), pcm.SampleRateHz, p.SampleRateHz)
+	if info.Damaged {
+		lost := "an unknown part of it is lost"
+		if info.SecondsLost > 0 {
+			lost = fmt.Sprintf("about %.2f s of it are lost", info.SecondsLost)
+		}
+		info.Warnings = append(info.Warnings, "damaged: "+lost)
+	}
+	mono, err := resample.Resample(pcm.Mono(), pcm.SampleRateHz, rateHz)
 	if err != nil {
 		return nil, nil, stage.Reject("%v", err)
 	}
 	if len(mono) == 0 {
 		return nil, nil, stage.Reject("no samples")
 	}
-	wav, err = encode(audio.ToPCM16(mono), p.SampleRateHz)
+	wav, err = encode(d.round(mono, clip.SHA256), rateHz)
 	return wav, info.Warnings, err
+}
+
+// decode decodes the clip here, or by ffmpeg.
+func (d *decoder) decode(ctx context.Context, ref rows.Ref, clip table.Clip) (*audio.PCM, audio.Info, error) {
+	pcm, info, err := audio.Decode(clip.ID, clip.Audio)
+	if err != nil && (d.ahead == nil || !errors.Is(err, audio.ErrUnsupported)) {
+		return nil, info, stage.Reject("%s", oneLine(reason(err, clip.ID)))
+	}
+	if err == nil {
+		return pcm, info, nil
+	}
+	got := d.ahead.decode(ctx, ref, clip)
+	if got.err != nil {
+		return nil, info, got.err
+	}
+	info.Warnings = append(info.Warnings, "decoded by ffmpeg")
+	if got.damage != "" {
+		info.Damaged = true
+		info.Warnings = append(info.Warnings, got.damage)
+	}
+	if info.Format == "" {
+		info.Warnings = append(info.Warnings, "whether it is whole is not known: in this format nothing tells")
+	}
+	if lost := info.DurationSec - got.pcm.DurationSec(); lost > lostSeconds {
+		info.Damaged = true
+		info.SecondsLost = max(info.SecondsLost, lost)
+		info.Warnings = append(info.Warnings, fmt.Sprintf("its container says %.2f s, ffmpeg found %.2f s", info.DurationSec, got.pcm.DurationSec()))
+	}
+	return got.pcm, info, nil
+}
+
+// lostSeconds is by how much a clip may be shorter than its container says:
+// containers count a decoder's delay, or do not.
+const lostSeconds = .1
+
+// round rounds to 16 bits. Dither depends on what the clip holds.
+func (d *decoder) round(x []float32, sha256 string) []int16 {
+	if d.p.Dither == "none" {
+		return audio.ToPCM16(x)
+	}
+	seed := fnv.New64a()
+	seed.Write([]byte(sha256))
+	return audio.Dither16(x, seed.Sum64())
 }
 
 func encode(samples []int16, rateHz int) ([]byte, error) {

@@ -2,23 +2,25 @@ package decode
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"syscall"
 	"time"
 
+	"github.com/hearsight/hearsight/internal/audio"
 	"github.com/hearsight/hearsight/internal/tool"
 	"github.com/hearsight/hearsight/stages/stage"
 )
 
 const (
-	// ffmpegMaxBytes of 16-bit samples are 50 minutes at 22,050 Hz.
-	ffmpegMaxBytes = 128 << 20
-	ffmpegTimeout  = 2 * time.Minute
+	// ffmpegMaxBytes of 32-bit samples are 50 minutes at 44,100 Hz in stereo.
+	ffmpegMaxBytes = 1 << 30
+	ffmpegTimeout  = 2 * time.Minute // of a clip
 	// ffmpegFormats are the containers that ffmpeg may take a file for. Among
 	// its others are playlists, which name files to read.
 	ffmpegFormats = "mov,flac,ogg,matroska,mp3,aac,wav,aiff,caf,amr,au,asf,wv,w64"
@@ -28,7 +30,10 @@ const (
 var address = regexp.MustCompile(` ?@ 0x[0-9a-f]+`)
 
 // ffmpeg decodes what internal/audio does not.
-type ffmpeg struct{ path, version string }
+type ffmpeg struct {
+	path, version string
+	keep          bool // take what it makes of a damaged clip
+}
 
 // findFFmpeg returns nil if ffmpeg is not allowed or not there.
 func findFFmpeg(ctx context.Context, p Params) (*ffmpeg, error) {
@@ -42,45 +47,107 @@ func findFFmpeg(ctx context.Context, p Params) (*ffmpeg, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &ffmpeg{found.Path, found.Version}, nil
+	return &ffmpeg{path: found.Path, version: found.Version, keep: p.OnDamage == "keep"}, nil
 }
 
-// decode returns data as a WAV file. It goes through a file in dir, because
+// A decoded clip, or why there is none: a rejection, or what went wrong here.
+type decoded struct {
+	pcm    *audio.PCM
+	damage string // what ffmpeg had to say of a clip that it did decode
+	err    error
+}
+
+// decodeAll decodes clips, all in one process. Where that one fails or complains,
+// it does so again with either half of them, and so on: what is said of a clip is
+// always what ffmpeg says of it alone. It goes through files in dir, because
 // some containers can only be read by seeking.
-func (f *ffmpeg) decode(ctx context.Context, data []byte, rateHz int, dir string) (wav []byte, err error) {
+func (f *ffmpeg) decodeAll(ctx context.Context, clips [][]byte, dir string) []decoded {
+	out, err := f.try(ctx, clips, dir, true)
+	if err == nil {
+		return out
+	}
+	if reason, rejected := stage.Rejected(err); rejected && f.keep && len(clips) == 1 {
+		if out, err := f.try(ctx, clips, dir, false); err == nil {
+			out[0].damage = reason
+			return out
+		}
+	}
+	if len(clips) == 1 || ctx.Err() != nil {
+		out = make([]decoded, len(clips))
+		for i := range out {
+			out[i].err = err
+		}
+		return out
+	}
+	half := len(clips) / 2
+	return append(f.decodeAll(ctx, clips[:half], dir), f.decodeAll(ctx, clips[half:], dir)...)
+}
+
+// try decodes clips in one process, all or none. If strict, the first fault ends
+// it, and so does a complaint.
+func (f *ffmpeg) try(ctx context.Context, clips [][]byte, dir string, strict bool) (out []decoded, err error) {
 	tmp, err := os.MkdirTemp(dir, "ffmpeg-*")
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }()
-	if err := os.WriteFile(filepath.Join(tmp, "in"), data, 0o600); err != nil {
-		return nil, err
+	args := []string{"-nostdin", "-hide_banner", "-loglevel", "error"}
+	if strict {
+		args = append(args, "-xerror")
+	}
+	for i, data := range clips {
+		name := strconv.Itoa(i)
+		if err := os.WriteFile(filepath.Join(tmp, name), data, 0o600); err != nil {
+			return nil, err
+		}
+		args = append(args, "-threads", "1", "-protocol_whitelist", "file", "-format_whitelist", ffmpegFormats, "-i", "file:"+name)
+	}
+	for i := range clips {
+		name := strconv.Itoa(i)
+		args = append(args, "-map", name+":a:0", "-map_metadata", "-1", "-bitexact", "-c:a", "pcm_f32le", "-f", "wav", "file:"+name+".wav")
 	}
 	r, err := tool.Run(ctx, tool.Cmd{
-		Path: f.path,
-		Args: []string{
-			"-nostdin", "-hide_banner", "-loglevel", "error", "-xerror", "-threads", "1",
-			"-protocol_whitelist", "file", "-format_whitelist", ffmpegFormats, "-i", "file:in",
-			"-map", "0:a:0", "-map_metadata", "-1", "-bitexact", "-ac", "1", "-ar", strconv.Itoa(rateHz),
-			"-c:a", "pcm_s16le", "-f", "s16le", "pipe:1",
-		},
-		Dir: tmp, Timeout: ffmpegTimeout, MaxOutputBytes: ffmpegMaxBytes,
+		Path: f.path, Args: args, Dir: tmp,
+		Timeout: time.Duration(len(clips)) * ffmpegTimeout, MaxFileBytes: ffmpegMaxBytes,
 	})
-	var exit *tool.ExitError
-	var limit *tool.LimitError
-	switch {
-	case errors.As(err, &limit) && int64(len(r.Stdout)) >= ffmpegMaxBytes:
-		return nil, stage.Reject("more than %d MiB of sound", ffmpegMaxBytes>>20)
-	case errors.As(err, &exit) && exit.Signal == 0:
-		return nil, stage.Reject("%s", oneLine("ffmpeg cannot decode it: "+address.ReplaceAllString(exit.Stderr, "")))
-	case err != nil:
+	if err := judge(r, err, strict); err != nil {
 		return nil, err
-	case len(r.Stdout) < 2:
-		return nil, stage.Reject("ffmpeg found no sound in it")
 	}
-	samples := make([]int16, len(r.Stdout)/2)
-	for i := range samples {
-		samples[i] = int16(binary.LittleEndian.Uint16(r.Stdout[2*i:]))
+	out = make([]decoded, len(clips))
+	for i := range clips {
+		if out[i].pcm, err = readDecoded(filepath.Join(tmp, strconv.Itoa(i)+".wav")); err != nil {
+			return nil, err
+		}
 	}
-	return encode(samples, rateHz)
+	return out, nil
+}
+
+// judge turns what became of a process into a rejection, if the clip is to blame.
+func judge(r tool.Result, err error, strict bool) error {
+	var exit *tool.ExitError
+	switch {
+	case errors.As(err, &exit) && exit.Signal == 0:
+		return stage.Reject("%s", oneLine("ffmpeg cannot decode it: "+address.ReplaceAllString(exit.Stderr, "")))
+	case errors.As(err, &exit) && exit.Signal != syscall.SIGKILL && exit.Signal != syscall.SIGTERM:
+		return stage.Reject("ffmpeg breaks down over it: %v", exit.Signal)
+	case err == nil && r.Stderr != "" && strict:
+		return stage.Reject("%s", oneLine("damaged: ffmpeg says: "+address.ReplaceAllString(r.Stderr, "")))
+	}
+	return err
+}
+
+// readDecoded reads what ffmpeg wrote of a clip.
+func readDecoded(path string) (*audio.PCM, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("ffmpeg left no output: %w", err)
+	}
+	pcm, info, err := audio.Decode("ffmpeg's output", data)
+	switch {
+	case err != nil:
+		return nil, stage.Reject("%s", oneLine("ffmpeg found no sound in it: "+err.Error()))
+	case info.Damaged || int64(len(data)) >= ffmpegMaxBytes:
+		return nil, stage.Reject("more than %d MiB of sound", ffmpegMaxBytes>>20)
+	}
+	return pcm, nil
 }

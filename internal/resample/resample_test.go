@@ -1,4 +1,4 @@
-package audio
+package resample
 
 import (
 	"fmt"
@@ -6,6 +6,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/hearsight/hearsight/internal/audio"
 	"github.com/hearsight/hearsight/internal/npy"
 	"github.com/hearsight/hearsight/internal/sharedtest"
 	"pgregory.net/rapid"
@@ -82,7 +83,7 @@ func TestResampleGolden(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pcm, _, err := Decode("stereo8k.wav", data)
+	pcm, _, err := audio.Decode("stereo8k.wav", data)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,125 @@
+package decode
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/hearsight/hearsight/internal/table"
+	"github.com/hearsight/hearsight/stages/stage/stagetest"
+)
+
+// countingFFmpeg puts a program in front of ffmpeg on PATH that notes each call
+// that decodes, and returns how many there were.
+func countingFFmpeg(t *testing.T) func() int {
+	t.Helper()
+	real, err := exec.LookPath("ffmpeg")
+	if err != nil {
+		t.Skip("ffmpeg is not installed: batches are not tried")
+	}
+	dir := t.TempDir()
+	log := filepath.Join(dir, "calls")
+	script := fmt.Sprintf("#!/bin/sh\n[ \"$1\" = -version ] || echo x >>'%s'\nexec '%s' \"$@\"\n", log, real)
+	if err := os.WriteFile(filepath.Join(dir, "ffmpeg"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
+	return func() int {
+		b, err := os.ReadFile(log)
+		if err != nil && !os.IsNotExist(err) {
+			t.Fatal(err)
+		}
+		return bytes.Count(b, []byte("\n"))
+	}
+}
+
+// vorbis encodes a tone.
+func vorbis(t *testing.T, seconds float64) []byte {
+	t.Helper()
+	dir := t.TempDir()
+	in, out := filepath.Join(dir, "x.wav"), filepath.Join(dir, "x.ogg")
+	if err := os.WriteFile(in, wav(t, 44100, 1, seconds), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := exec.Command("ffmpeg", "-v", "error", "-bitexact", "-i", in, out).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, b)
+	}
+	data, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// TestBatches: many clips share a process; a bad one among them harms no other,
+// and the bytes are those of a clip decoded alone.
+func TestBatches(t *testing.T) {
+	calls := countingFFmpeg(t)
+	good := vorbis(t, .3)
+	var clips []table.Clip
+	for i := range 40 {
+		clips = append(clips, clip(fmt.Sprintf("c%02d", i), good))
+	}
+	s := stagetest.Store(t)
+	params := map[string]any{"on_damage": "keep"}
+	r := run(t, s, params, clips...)
+	if got := calls(); got > 15 || len(r.Rejects) > 0 {
+		t.Errorf("%d processes for 40 clips, rejects %q", got, r.Rejects)
+	}
+	alone := stagetest.Rows(t, run(t, s, params, clips[7]).Artifact, table.Clips)
+	bad := bytes.Clone(good)
+	for i := 70; i < len(bad); i++ {
+		bad[i] = 7
+	}
+	clips[20].Audio, clips[20].SHA256 = bad, table.SumBytes(bad)
+	r = run(t, s, params, clips...)
+	rows := stagetest.Rows(t, r.Artifact, table.Clips)
+	if len(rows) != 39 || len(r.Rejects) != 1 || r.Reason("c20") == "" {
+		t.Fatalf("%d rows, rejects %q", len(rows), r.Rejects)
+	}
+	for _, c := range rows {
+		if !bytes.Equal(c.Audio, alone[0].Audio) {
+			t.Errorf("%s is not what it is alone", c.ID)
+		}
+	}
+}
+
+// TestCutIsNeverWhole: what ffmpeg takes for whole although it is cut is set
+// aside, or kept with a word on what is lost.
+func TestCutIsNeverWhole(t *testing.T) {
+	countingFFmpeg(t)
+	whole := vorbis(t, 3)
+	at := bytes.LastIndex(whole, []byte("OggS"))
+	c := clip("cut", whole[:at]) // at a page: ffmpeg says nothing
+	s := stagetest.Store(t)
+	if r := run(t, s, nil, c); !strings.Contains(r.Reason("cut"), "truncated") {
+		t.Errorf("reject: %q", r.Reason("cut"))
+	}
+	rows := stagetest.Rows(t, run(t, s, map[string]any{"on_damage": "keep"}, c).Artifact, table.Clips)
+	if len(rows) != 1 || !strings.Contains(rows[0].Warnings, "lost") || rows[0].Seconds >= 3 {
+		t.Errorf("keep: %+v", rows)
+	}
+}
+
+// TestDitherParam: dither changes what is rounded, the same way each time, and
+// leaves alone what is not.
+func TestDitherParam(t *testing.T) {
+	s := stagetest.Store(t)
+	params := map[string]any{"dither": "triangular"}
+	clips := []table.Clip{clip("rounded", wav(t, 48000, 1, .2)), clip("whole", wav(t, 22050, 2, .2))}
+	plain := stagetest.Rows(t, run(t, s, nil, clips...).Artifact, table.Clips)
+	dithered := stagetest.Rows(t, run(t, s, params, clips...).Artifact, table.Clips)
+	again := stagetest.Rows(t, run(t, stagetest.Store(t), params, clips...).Artifact, table.Clips)
+	for i, changed := range []bool{true, false} {
+		if bytes.Equal(plain[i].Audio, dithered[i].Audio) == changed {
+			t.Errorf("%s: changed by dither: want %v", plain[i].ID, changed)
+		}
+		if !bytes.Equal(dithered[i].Audio, again[i].Audio) {
+			t.Errorf("%s: another time, other noise", plain[i].ID)
+		}
+	}
+}
