@@ -46,7 +46,7 @@ import (
 var Kind = stage.New(stage.Kind{
 	Name:    "corpus",
 	Doc:     "bring in a data set of your own: CSV or Parquet with image, caption and/or audio columns",
-	Version: 1,
+	Version: 2,
 	Output:  "pairs",
 	CPUs:    stage.AllCPUs,
 }, defaults, run)

@@ -45,7 +45,7 @@ import (
 var Kind = stage.NewItems(stage.Kind{
 	Name:    "tts",
 	Doc:     "speak captions with espeak-ng, or say on a Mac",
-	Version: 1,
+	Version: 2,
 	Inputs:  []stage.Input{{Name: "captions", Doc: "the captions of a data set", Types: []string{"pairs"}}},
 	Output:  "speech",
 }, Params{Engine: "auto", Voice: "en-us", Voices: []string{}, Rate: 175, Pitch: 50, Format: "native", Seed: 1}, stage.Items[Params, table.Clip]{
