@@ -5,7 +5,7 @@
 //
 //	captions.parquet      hearsight.captions/1  one row a caption, in order of ids
 //	photos-00..15.parquet hearsight.photos/1    each photo's bytes as they were given
-//	clips-00..15.parquet  hearsight.clips/1     spoken captions, where the set has them
+//	clips-00..15.parquet  hearsight.clips/2     spoken captions, where the set has them
 //
 // Photos and clips lie in the part that a hash of their id names, so that a
 // photo that changes touches one part of sixteen. A part without rows is left

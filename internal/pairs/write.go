@@ -164,7 +164,7 @@ func Photo(id string, data []byte) (table.Photo, error) {
 // Clip returns the row of a recording, whose headers it reads. A recording that
 // this program cannot decode by itself has its row nevertheless: another may.
 func Clip(id, text string, data []byte) (table.Clip, error) {
-	c := table.Clip{ID: id, SHA256: table.SumBytes(data), Text: text, Audio: data}
+	c := table.Clip{ID: id, SHA256: table.SumBytes(data), Text: text, Audio: data}.NotMeasured()
 	info, err := audio.Probe(data)
 	switch {
 	case errors.Is(err, audio.ErrUnsupported):
@@ -176,5 +176,6 @@ func Clip(id, text string, data []byte) (table.Clip, error) {
 		info.Format = "m4a" // the container by the name that its sound files go by
 	}
 	c.Format, c.SampleRateHz, c.Channels, c.Seconds = info.Format, int32(info.SampleRateHz), int32(info.Channels), info.DurationSec
+	c.Codec, c.SourceRateHz, c.SourceChannels = info.Codec, c.SampleRateHz, c.Channels
 	return c, nil
 }

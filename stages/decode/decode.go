@@ -11,6 +11,11 @@
 // A clip that is damaged, such as an MP3 cut short, is set aside: half a
 // caption is another caption. With on_damage: keep what is left of it is taken,
 // and a warning that says how much is lost stays with the clip.
+//
+// A clip's row says what it came from and how it sounds: codec, sample rate and
+// channels of the source, peak, clipped samples, share of silence, loudness. With
+// loudness_lufs set, each clip is made louder or softer until it has that, as far
+// as its peak lets it.
 package decode
 
 import (
@@ -19,6 +24,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"math"
 	"slices"
 	"strings"
 
@@ -37,7 +43,7 @@ var Kind = stage.NewItems(stage.Kind{
 	Inputs:  []stage.Input{{Name: "audio", Doc: "clips: of a synthesiser, or a corpus with recordings", Types: []string{"speech", "pairs"}}},
 	Output:  "wav",
 	Numeric: true,
-}, Params{SampleRateHz: 22050, OnDamage: "reject", FFmpeg: "auto", Dither: "none"}, stage.Items[Params, table.Clip]{
+}, Params{SampleRateHz: 22050, OnDamage: "reject", FFmpeg: "auto", Dither: "none", LoudnessLUFS: 0}, stage.Items[Params, table.Clip]{
 	List:  list,
 	Open:  open,
 	Table: func(Params) stage.Table[table.Clip] { return table.Clips },
@@ -45,10 +51,11 @@ var Kind = stage.NewItems(stage.Kind{
 
 // Params are the parameters of Kind.
 type Params struct {
-	SampleRateHz int    `json:"sample_rate_hz" doc:"sample rate of the WAV files" min:"1000" max:"192000" unit:"Hz"`
-	OnDamage     string `json:"on_damage" doc:"what to do with a clip of which a part is missing" enum:"reject,keep"`
-	FFmpeg       string `json:"ffmpeg" doc:"use ffmpeg, if it is there, for formats not decoded here" enum:"auto,never"`
-	Dither       string `json:"dither" doc:"noise that is added before rounding to 16 bits: none, or triangular of two steps, the same for the same clip" enum:"none,triangular"`
+	SampleRateHz int     `json:"sample_rate_hz" doc:"sample rate of the WAV files" min:"1000" max:"192000" unit:"Hz"`
+	OnDamage     string  `json:"on_damage" doc:"what to do with a clip of which a part is missing" enum:"reject,keep"`
+	FFmpeg       string  `json:"ffmpeg" doc:"use ffmpeg, if it is there, for formats not decoded here" enum:"auto,never"`
+	Dither       string  `json:"dither" doc:"noise that is added before rounding to 16 bits: none, or triangular of two steps, the same for the same clip" enum:"none,triangular"`
+	LoudnessLUFS float64 `json:"loudness_lufs" doc:"bring each clip to this loudness, such as -23; 0: leave it as it is" min:"-60" max:"0" unit:"LUFS"`
 }
 
 // Prepare implements stage.Preparer.
@@ -99,13 +106,22 @@ func open(ctx context.Context, t *stage.Task, p Params) (stage.Do[table.Clip], f
 		if err != nil {
 			return table.Clip{}, err
 		}
-		wav, warnings, err := d.toWAV(ctx, ref, clip)
+		made, err := d.toWAV(ctx, ref, clip)
 		if err != nil {
 			return table.Clip{}, err
 		}
-		return row(it.ID, wav, warnings)
+		return row(it.ID, made, p)
 	}
 	return do, clips.Close, nil
+}
+
+// A sound is a clip on its way: mono WAV of 16 bits, and what is known of where
+// it came from.
+type sound struct {
+	wav      []byte
+	source   audio.Info // Codec, SampleRateHz and Channels; zero: not known
+	clipped  int64      // samples of the source; -1: to be counted in the WAV
+	warnings []string
 }
 
 // A decoder decodes clips.
@@ -115,17 +131,17 @@ type decoder struct {
 }
 
 // toWAV returns the clip as a mono WAV of 16 bits.
-func (d *decoder) toWAV(ctx context.Context, ref rows.Ref, clip table.Clip) (wav []byte, warnings []string, err error) {
+func (d *decoder) toWAV(ctx context.Context, ref rows.Ref, clip table.Clip) (sound, error) {
 	rateHz := d.p.SampleRateHz
 	if audio.IsCanonicalWAV(clip.Audio, rateHz) {
-		return clip.Audio, nil, nil
+		return sound{wav: clip.Audio, source: audio.Info{Codec: "pcm_s16le", SampleRateHz: rateHz, Channels: 1}, clipped: -1}, nil
 	}
 	pcm, info, err := d.decode(ctx, ref, clip)
 	if err != nil {
-		return nil, nil, err
+		return sound{}, err
 	}
 	if info.Damaged && d.p.OnDamage == "reject" {
-		return nil, nil, stage.Reject("damaged %s: %s", info.Format, oneLine(strings.Join(info.Warnings, "; ")))
+		return sound{}, stage.Reject("damaged %s: %s", info.Format, oneLine(strings.Join(info.Warnings, "; ")))
 	}
 	if info.Damaged {
 		lost := "an unknown part of it is lost"
@@ -136,13 +152,13 @@ func (d *decoder) toWAV(ctx context.Context, ref rows.Ref, clip table.Clip) (wav
 	}
 	mono, err := resample.Resample(pcm.Mono(), pcm.SampleRateHz, rateHz)
 	if err != nil {
-		return nil, nil, stage.Reject("%v", err)
+		return sound{}, stage.Reject("%v", err)
 	}
 	if len(mono) == 0 {
-		return nil, nil, stage.Reject("no samples")
+		return sound{}, stage.Reject("no samples")
 	}
-	wav, err = encode(d.round(mono, clip.SHA256), rateHz)
-	return wav, info.Warnings, err
+	wav, err := encode(d.round(mono, clip.SHA256), rateHz)
+	return sound{wav, info, pcm.Clipped(info.Codec), info.Warnings}, err
 }
 
 // decode decodes the clip here, or by ffmpeg.
@@ -159,6 +175,9 @@ func (d *decoder) decode(ctx context.Context, ref rows.Ref, clip table.Clip) (*a
 		return nil, info, got.err
 	}
 	info.Warnings = append(info.Warnings, "decoded by ffmpeg")
+	if info.SampleRateHz == 0 { // not looked into here
+		info.SampleRateHz, info.Channels = got.pcm.SampleRateHz, got.pcm.Channels
+	}
 	if got.damage != "" {
 		info.Damaged = true
 		info.Warnings = append(info.Warnings, got.damage)
@@ -198,22 +217,47 @@ func encode(samples []int16, rateHz int) ([]byte, error) {
 // row is the row of a decoded clip. Voice and text stay behind: they say
 // nothing of the sound, and a caption that is spelled anew but sounds the same
 // is to change nothing from here on.
-func row(id string, wav []byte, warnings []string) (table.Clip, error) {
-	samples, rateHz, err := audio.ReadPCM16(wav)
+func row(id string, made sound, p Params) (table.Clip, error) {
+	samples, rateHz, err := audio.ReadPCM16(made.wav)
 	if err != nil {
 		return table.Clip{}, err
 	}
-	seconds := float64(len(samples)) / float64(rateHz)
+	seconds, warnings := float64(len(samples))/float64(rateHz), made.warnings
 	if seconds < shortSeconds {
 		warnings = append(warnings, fmt.Sprintf("the clip lasts %.3f s", seconds))
 	}
 	if !slices.ContainsFunc(samples, func(s int16) bool { return s != samples[0] }) {
 		warnings = append(warnings, "the clip is silent: all samples are equal")
 	}
+	clipped := made.clipped
+	if clipped < 0 {
+		pcm := audio.PCM{SampleRateHz: rateHz, Channels: 1, Samples: audio.FromPCM16(samples)}
+		clipped = pcm.Clipped("pcm_s16le")
+	}
+	levels, gainDB := audio.MeasurePCM16(samples, rateHz), 0.
+	if p.LoudnessLUFS != 0 && levels.Peak > 0 {
+		gainDB = min(p.LoudnessLUFS-levels.LoudnessLUFS, -20*math.Log10(levels.Peak))
+		gainDB = math.Floor(100*gainDB) / 100 // what the row says is what was done
+		if made.wav, err = encode(louder(samples, gainDB), rateHz); err != nil {
+			return table.Clip{}, err
+		}
+		levels = audio.MeasurePCM16(samples, rateHz)
+	}
 	return table.Clip{
-		ID: id, SHA256: table.SumBytes(wav), Format: "wav", SampleRateHz: int32(rateHz), Channels: 1,
-		Seconds: seconds, Warnings: strings.Join(warnings, "\n"), Audio: wav,
+		ID: id, SHA256: table.SumBytes(made.wav), Format: "wav", SampleRateHz: int32(rateHz), Channels: 1,
+		Seconds: seconds, Warnings: strings.Join(warnings, "\n"), Audio: made.wav,
+		Codec: made.source.Codec, SourceRateHz: int32(made.source.SampleRateHz), SourceChannels: int32(made.source.Channels),
+		Peak: levels.Peak, ClippedSamples: clipped, SilenceShare: levels.SilenceShare, LoudnessLUFS: levels.LoudnessLUFS, GainDB: gainDB,
 	}, nil
+}
+
+// louder scales samples in place.
+func louder(samples []int16, gainDB float64) []int16 {
+	factor := math.Pow(10, gainDB/20)
+	for i, s := range samples {
+		samples[i] = int16(min(32767, max(-32768, math.RoundToEven(float64(s)*factor))))
+	}
+	return samples
 }
 
 // shortSeconds is from where down a clip is suspect: no caption is that short.

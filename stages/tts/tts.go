@@ -68,7 +68,7 @@ import (
 var Kind = stage.NewItems(stage.Kind{
 	Name:    "tts",
 	Doc:     "speak captions with espeak-ng, say on a Mac, or any synthesiser by its command line",
-	Version: 1,
+	Version: 2,
 	Inputs:  []stage.Input{{Name: "captions", Doc: "the captions of a data set", Types: []string{"pairs"}}},
 	Output:  "speech",
 }, defaults, stage.Items[Params, table.Clip]{
