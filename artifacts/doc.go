@@ -26,7 +26,8 @@
 //	statcache               which files were verified, and with what stamp
 //	memo                    what actions led to, with the stamps of both files
 //	plans/<name>            specs as they were parsed
-//	locks/<name>            files that locks are held on
+//	locks/<name>            files that locks are held on; when one is given up its file
+//	                        moves to the session's tmp/, to be the next lock
 //	tmp/<session>/          files being written, one folder an open store
 //
 // # Promises

@@ -119,11 +119,9 @@ func (s *Store) exclusive() (*Lock, error) {
 	se := s.session
 	s.mu.Unlock()
 	if se != nil {
-		entries, err := os.ReadDir(se.dir)
-		if err != nil {
+		if busy, err := s.writers(se); err != nil {
 			return nil, err
-		}
-		if len(entries) > 0 {
+		} else if busy {
 			return nil, fmt.Errorf("the store is being written to: %w", ErrBusy)
 		}
 		if err := s.endSession(); err != nil {

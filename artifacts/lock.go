@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"regexp"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,13 +25,18 @@ const (
 
 // A Lock is held from Lock to Unlock, or to the end of its process.
 type Lock struct {
-	s    *Store
-	f    atomicfile.File
-	path string
-	mode atomicfile.LockMode
-	once sync.Once
-	err  error
+	s     *Store
+	f     atomicfile.File
+	path  string
+	mode  atomicfile.LockMode
+	work  bool       // it is one of Lock and TryLock
+	spare *spareLock // nil: f has no other name than path
+	once  sync.Once
+	err   error
 }
+
+// workPrefix tells the locks of Lock and TryLock from the store's own.
+const workPrefix = "x-"
 
 var plainName = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,99}$`)
 
@@ -40,7 +46,7 @@ func (s *Store) Lock(ctx context.Context, name string) (*Lock, error) {
 	if s.o.ReadOnly {
 		return nil, fmt.Errorf("lock %.80q: %w", name, ErrReadOnly)
 	}
-	return s.lock(ctx, "x-"+name, atomicfile.Exclusive)
+	return s.lock(ctx, workPrefix+name, atomicfile.Exclusive)
 }
 
 // TryLock is Lock without waiting: if another holds the lock the error wraps
@@ -49,7 +55,7 @@ func (s *Store) TryLock(name string) (*Lock, error) {
 	if s.o.ReadOnly {
 		return nil, fmt.Errorf("lock %.80q: %w", name, ErrReadOnly)
 	}
-	return s.tryLock("x-"+name, atomicfile.Exclusive)
+	return s.tryLock(workPrefix+name, atomicfile.Exclusive)
 }
 
 // Use keeps the collector out until the lock is given up: what was found in
@@ -66,6 +72,9 @@ func (s *Store) Use(ctx context.Context) (*Lock, error) {
 func (l *Lock) Unlock() error {
 	l.once.Do(func() {
 		if l.mode == atomicfile.Exclusive {
+			if l.s.keepSpare(l) {
+				return
+			}
 			// The holder alone may remove the file; who waits for it notices.
 			if err := l.s.fs.Remove(l.path); !errors.Is(err, fs.ErrNotExist) {
 				l.err = err
@@ -100,13 +109,19 @@ func (s *Store) lock(ctx context.Context, name string, mode atomicfile.LockMode)
 
 func (s *Store) tryLock(name string, mode atomicfile.LockMode) (*Lock, error) {
 	path := s.lockPath(name)
+	work := strings.HasPrefix(name, workPrefix)
+	if work {
+		if l := s.reuseSpare(path); l != nil {
+			return l, nil
+		}
+	}
 	f, err := s.fs.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("lock %.80q: %w", name, s.explain(err))
 	}
 	ok, err := atomicfile.Flock(f, mode)
 	if err == nil && ok && current(f, path) {
-		return &Lock{s: s, f: f, path: path, mode: mode}, nil
+		return &Lock{s: s, f: f, path: path, mode: mode, work: work}, nil
 	}
 	if cerr := f.Close(); err != nil || cerr != nil {
 		return nil, fmt.Errorf("lock %.80q: %w", name, errors.Join(err, cerr))

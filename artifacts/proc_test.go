@@ -9,12 +9,15 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/hearsight/hearsight/internal/atomicfile"
 )
 
 // Child processes: the test binary started again with ARTIFACTS_TEST_CHILD set
@@ -171,10 +174,15 @@ func TestRemovedLockGuardsNothing(t *testing.T) {
 }
 
 func TestLockExcludes(t *testing.T) {
-	s := open(t, t.TempDir(), Options{})
+	dir := t.TempDir()
+	stores := []*Store{open(t, dir, Options{}), open(t, dir, Options{})}
+	if _, err := stores[0].writing(); err != nil { // so the one keeps spare locks, the other does not
+		t.Fatal(err)
+	}
 	var wg sync.WaitGroup
 	var counter, inside atomic.Int32 // the race detector does not know file locks
-	for range 8 {
+	for i := range 8 {
+		s := stores[i%2]
 		wg.Go(func() {
 			for range 50 {
 				l, err := s.Lock(context.Background(), "a")
@@ -196,6 +204,97 @@ func TestLockExcludes(t *testing.T) {
 	wg.Wait()
 	if counter.Load() != 400 {
 		t.Errorf("counted %d of 400", counter.Load())
+	}
+}
+
+// TestSpareLock: the file of a lock that was given up serves as another, and
+// excludes like one of its own.
+func TestSpareLock(t *testing.T) {
+	dir := t.TempDir()
+	s, other := open(t, dir, Options{}), open(t, dir, Options{})
+	if _, err := s.writing(); err != nil {
+		t.Fatal(err)
+	}
+	lock := func(s *Store, name string) (*Lock, os.FileInfo) {
+		t.Helper()
+		l, err := s.TryLock(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(l.path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l, info
+	}
+	a, was := lock(s, "a")
+	late, err := os.Open(a.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer late.Close()
+	if err := a.Unlock(); err != nil {
+		t.Fatal(err)
+	}
+	b, now := lock(s, "b")
+	if !os.SameFile(was, now) {
+		t.Error("the second lock has a file of its own")
+	}
+	if ok, err := atomicfile.Flock(late, atomicfile.Exclusive); ok || err != nil {
+		t.Errorf("a file that was opened for another name = %v, %v, want that it is locked", ok, err)
+	}
+	if _, err := other.TryLock("b"); !errors.Is(err, ErrBusy) {
+		t.Errorf("TryLock of a held lock = %v, want ErrBusy", err)
+	}
+	c, _ := lock(other, "c")
+	if err := b.Unlock(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.TryLock("c"); !errors.Is(err, ErrBusy) {
+		t.Errorf("a spare one takes a held lock: %v, want ErrBusy", err)
+	}
+	if err := c.Unlock(); err != nil {
+		t.Fatal(err)
+	}
+	if left, _ := os.ReadDir(s.path("locks")); len(left) != 1 || left[0].Name() != "store" {
+		t.Errorf("left in locks/: %v", left)
+	}
+}
+
+// TestDroppedFolders: small ones may wait for the end of the session, large
+// ones not, and neither keeps the collector waiting.
+func TestDroppedFolders(t *testing.T) {
+	s := open(t, t.TempDir(), Options{})
+	for i, size := range []int{10, maxKeptFolder, 10} {
+		dir, err := s.Scratch(KeyOf(fmt.Sprint(i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "x"), make([]byte, size), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.DropPartial(KeyOf(fmt.Sprint(i))); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Lstat(dir); err == nil {
+			t.Errorf("the folder of %d bytes is still there", size)
+		}
+	}
+	if left, _ := os.ReadDir(s.session.dir); len(left) != 2 {
+		t.Errorf("%d folders wait, want the two small ones", len(left))
+	}
+	l, err := s.TryLock("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Unlock(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.GC(context.Background(), nil, GCOptions{}); err != nil {
+		t.Errorf("GC = %v", err)
+	}
+	if left, _ := os.ReadDir(s.path("tmp")); len(left) > 0 {
+		t.Errorf("left under tmp: %v", left)
 	}
 }
 

@@ -293,7 +293,7 @@ func (s *Store) DropPartial(k ActionKey) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err == nil {
+	if err == nil && !s.mayStay(tmp) {
 		err = s.fs.RemoveAll(tmp)
 	}
 	if err != nil {

@@ -1,9 +1,6 @@
 package artifacts
 
 import (
-	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -99,14 +96,6 @@ type Store struct {
 	collecting bool
 }
 
-// A session is a store's right to write: its folder under tmp/ and its share
-// of the lock that keeps the collector out.
-type session struct {
-	dir  string
-	hold *os.File // dir, opened and locked: its owner is alive
-	use  *Lock
-}
-
 // Open opens the store in dir, and makes it if there is none. A folder that
 // holds other things is refused. The caller closes the store.
 func Open(dir string, o Options) (*Store, error) {
@@ -163,6 +152,7 @@ func (s *Store) create() error {
 			return err
 		}
 	}
+	atomicfile.Spread(s.path("tmp")) // each session's folder, where its objects are written
 	if err := s.createPins(); err != nil {
 		return err
 	}
@@ -195,135 +185,12 @@ func (s *Store) Close() error {
 	return s.endSession()
 }
 
-// endSession ends the session, if there is one.
-func (s *Store) endSession() error {
-	s.mu.Lock()
-	se := s.session
-	s.session = nil
-	s.mu.Unlock()
-	if se == nil {
-		return nil
-	}
-	return s.explain(se.end(s.fs))
-}
-
-// end gives up what the session holds, also when it was only half made.
-func (se *session) end(fsys FS) error {
-	var err error
-	if se.dir != "" {
-		err = fsys.RemoveAll(se.dir)
-	}
-	if se.hold != nil {
-		err = errors.Join(err, se.hold.Close())
-	}
-	if se.use != nil {
-		err = errors.Join(err, se.use.Unlock())
-	}
-	if err != nil {
-		return fmt.Errorf("close store: %w", err)
-	}
-	return nil
-}
-
 // Dir returns the absolute path of the store's folder.
 func (s *Store) Dir() string { return s.dir }
 
 // path returns the path of an entry of the store.
 func (s *Store) path(elem ...string) string {
 	return filepath.Join(append([]string{s.dir}, elem...)...)
-}
-
-// writing returns the folder for this store's temporary files and makes it
-// when it is first needed.
-func (s *Store) writing() (*session, error) {
-	if s.o.ReadOnly {
-		return nil, ErrReadOnly
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.session == nil {
-		if s.closed {
-			return nil, fmt.Errorf("store %s: %w", s.dir, fs.ErrClosed)
-		}
-		se, err := s.newSession()
-		if err != nil {
-			return nil, s.explain(err)
-		}
-		s.session = se
-	}
-	return s.session, nil
-}
-
-func (s *Store) newSession() (_ *session, err error) {
-	se := &session{}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, se.end(s.fs))
-		}
-	}()
-	if !s.collecting {
-		if se.use, err = s.lock(context.Background(), "store", atomicfile.Shared); err != nil {
-			return nil, err
-		}
-	}
-	making, err := s.lock(context.Background(), "tmp", atomicfile.Exclusive)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, making.Unlock()) }()
-	var b [8]byte
-	rand.Read(b[:]) // never fails
-	dir := s.path("tmp", hex.EncodeToString(b[:]))
-	if err := s.fs.Mkdir(dir, 0o755); err != nil {
-		return nil, err
-	}
-	se.dir = dir
-	if se.hold, err = os.Open(dir); err != nil {
-		return nil, err
-	}
-	if ok, err := atomicfile.Flock(se.hold, atomicfile.Exclusive); err != nil || !ok {
-		return nil, fmt.Errorf("lock %s: %w", dir, errors.Join(err, ErrBusy))
-	}
-	return se, nil
-}
-
-// sweepTemps removes what killed processes left under tmp/ and beside the
-// store's own files. What cannot be removed now is tried again next time.
-func (s *Store) sweepTemps() {
-	atomicfile.Sweep(s.fs, s.dir)
-	entries, err := os.ReadDir(s.path("tmp"))
-	if err != nil || len(entries) == 0 {
-		return
-	}
-	// No one may take a new folder for a leftover before it is locked.
-	making, err := s.tryLock("tmp", atomicfile.Exclusive)
-	if err != nil {
-		return
-	}
-	for _, e := range entries {
-		dir := s.path("tmp", e.Name())
-		d, err := os.Open(dir)
-		if err != nil {
-			continue
-		}
-		if ok, err := atomicfile.Flock(d, atomicfile.Exclusive); ok && err == nil {
-			_ = s.fs.RemoveAll(dir)
-		}
-		_ = d.Close()
-	}
-	_ = making.Unlock()
-}
-
-// temp returns a name for a new temporary file or folder.
-func (s *Store) temp() (string, error) {
-	se, err := s.writing()
-	if err != nil {
-		return "", err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.temps++
-	return filepath.Join(se.dir, fmt.Sprint(s.temps)), nil
 }
 
 // mkdir makes a folder, if it is not there, and makes its name durable: once a
