@@ -36,6 +36,21 @@ func NewStats[T Float](name string, channels int) *Stats[T] {
 // running statistics follow them (with the unbiased variance); otherwise the
 // running statistics normalise.
 func (g *Graph[T]) BatchNorm(x, gamma, beta *Node, stats *Stats[T]) *Node {
+	return g.batchNorm(x, gamma, beta, stats, nil, false)
+}
+
+// BatchNormReLU is the positive part of [Graph.BatchNorm] of x [n][t][c], and 0
+// in the rows of each clip after its own frames [n], nil for all: what stands
+// there comes of padding. It counts in the batch's statistics.
+func (g *Graph[T]) BatchNormReLU(x, gamma, beta *Node, stats *Stats[T], frames *Node) *Node {
+	s := g.shape("batchnorm: input", x, 3)
+	if frames != nil {
+		g.require("batchnorm: frames", frames, s[0])
+	}
+	return g.batchNorm(x, gamma, beta, stats, frames, true)
+}
+
+func (g *Graph[T]) batchNorm(x, gamma, beta *Node, stats *Stats[T], frames *Node, relu bool) *Node {
 	if g.err != nil {
 		return nil
 	}
@@ -52,18 +67,30 @@ func (g *Graph[T]) BatchNorm(x, gamma, beta *Node, stats *Stats[T]) *Node {
 	if g.err != nil {
 		return nil
 	}
-	n := &norm[T]{rows: size(xs) / c, c: c, training: g.training, stats: stats, mean: make([]float64, c), inv: make([]float64, c)}
-	return g.apply(&op[T]{
+	n := &norm[T]{rows: size(xs) / c, c: c, t: size(xs) / c / xs[0], relu: relu, training: g.training, stats: stats, mean: make([]float64, c), inv: make([]float64, c)}
+	o := &op[T]{
 		name: fmt.Sprintf("batchnorm %d", c), shape: xs, fail: g.Err, do: n.forward,
 		diff: func(o *op[T], in gorgonia.Nodes, out, grad *Node) gorgonia.Nodes {
+			if relu { // which is 0 after a clip's own frames, too
+				grad = g.reluGradient(o, out, grad)
+			}
 			return n.gradients(g, o, in, grad)
 		},
-	}, x, gamma, beta)
+	}
+	if relu {
+		o.name += " relu"
+	}
+	if frames == nil {
+		return g.apply(o, x, gamma, beta)
+	}
+	return g.apply(o, x, gamma, beta, frames)
 }
 
 // A norm is one batch norm layer: what its forward pass leaves for the backward.
 type norm[T Float] struct {
 	rows, c   int
+	t         int // rows of an item
+	relu      bool
 	training  bool
 	stats     *Stats[T]
 	mean, inv []float64 // of this run: mean and 1/sqrt(variance + epsilon)
@@ -85,11 +112,28 @@ func (n *norm[T]) forward(out []T, in [][]T) error {
 		s := float64(gamma[j]) * n.inv[j]
 		scale[j], shift[j] = T(s), T(float64(beta[j])-n.mean[j]*s)
 	}
+	var frames []T
+	if len(in) == 4 {
+		if frames = in[3]; checkFrames(frames, n.t) != nil {
+			return checkFrames(frames, n.t)
+		}
+	}
 	n.eachBlock(func(lo, hi, _ int) {
 		for r := lo; r < hi; r++ {
 			from, to := x[r*n.c:][:n.c], out[r*n.c:][:n.c]
+			if frames != nil && r%n.t >= int(frames[r/n.t]) {
+				clear(to)
+				continue
+			}
 			for j, v := range from {
 				to[j] = v*scale[j] + shift[j]
+			}
+			if n.relu {
+				for j, v := range to {
+					if v < 0 {
+						to[j] = 0
+					}
+				}
 			}
 		}
 	})
@@ -163,6 +207,9 @@ func (n *norm[T]) gradients(g *Graph[T], o *op[T], in gorgonia.Nodes, grad *Node
 	dgamma := channel("d/dgamma ", func(x, dy float64, j int) float64 { return dy * (x - n.mean[j]) * n.inv[j] })
 	dbeta := channel("d/dbeta ", func(_, dy float64, _ int) float64 { return dy })
 	grads := gorgonia.Nodes{nil, dgamma, dbeta}
+	if len(in) == 4 {
+		grads = append(grads, nil)
+	}
 	if !o.wrt[0] {
 		return grads
 	}
