@@ -136,7 +136,7 @@ func (s *Spec) Check() error {
 		errs = append(errs, s.Pixels.check(s.Image.In))
 	}
 	say(s.AudioNorm != nil && !s.AudioNorm.fits(s.Audio.In), "the audio norm does not fit %d coefficients", s.Audio.In)
-	say(s.MapNorm != nil && (s.Pixels != nil || !s.MapNorm.fits(s.Image.In)), "the norm of feature maps does not fit %d channels", s.Image.In)
+	say(s.MapNorm != nil && (s.Pixels != nil || s.MapNorm.Stds != nil || !s.MapNorm.fits(s.Image.In)), "the norm of feature maps does not fit %d channels", s.Image.In)
 	return errors.Join(errs...)
 }
 
@@ -274,15 +274,18 @@ func PutFrames[T nn.Float](s *Spec, dst []T, frames []float32) int {
 	return n
 }
 
-// PutMap writes a feature map's values into dst, the input of a picture,
-// normalised.
-func PutMap[T nn.Float](s *Spec, dst []T, x []float32) {
-	if s.MapNorm != nil {
-		put(s.MapNorm, dst, x)
+// NormalizeMap turns the values of a feature map, in the input of a picture, into
+// what the image tower has learnt from.
+func NormalizeMap[T nn.Float](s *Spec, x []T) {
+	n := s.MapNorm
+	if n == nil {
 		return
 	}
-	for i, v := range x {
-		dst[i] = T(v)
+	inverse := T(1 / n.Std)
+	for c := len(n.Mean); len(x) >= c; x = x[c:] {
+		for j, v := range x[:c] {
+			x[j] = (v - T(n.Mean[j])) * inverse
+		}
 	}
 }
 

@@ -293,7 +293,9 @@ func (t Tower) attend() int {
 
 // masks reports whether the tower sets what stands after a clip's own frames to
 // zero, layer by layer.
-func (t Tower) masks() bool { return slices.ContainsFunc(t.Layers, func(l Layer) bool { return l.Mask }) }
+func (t Tower) masks() bool {
+	return slices.ContainsFunc(t.Layers, func(l Layer) bool { return l.Mask })
+}
 
 // Pointwise reports whether each place of the output comes of the same place of
 // the input alone, so that any of them may be left out.
