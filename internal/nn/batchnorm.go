@@ -125,15 +125,14 @@ func (n *norm[T]) forward(out []T, in [][]T) error {
 				clear(to)
 				continue
 			}
+			if scale, shift := scale[:len(to)], shift[:len(to)]; n.relu {
+				for j, v := range from {
+					to[j] = max(v*scale[j]+shift[j], 0)
+				}
+				continue
+			}
 			for j, v := range from {
 				to[j] = v*scale[j] + shift[j]
-			}
-			if n.relu {
-				for j, v := range to {
-					if v < 0 {
-						to[j] = 0
-					}
-				}
 			}
 		}
 	})
@@ -198,14 +197,23 @@ func (n *norm[T]) sum(k int, add func(row int, acc []float64)) []float64 {
 
 func (n *norm[T]) gradients(g *Graph[T], o *op[T], in gorgonia.Nodes, grad *Node) gorgonia.Nodes {
 	name := fmt.Sprintf("batchnorm %d", n.c)
-	channel := func(what string, add func(x, dy float64, j int) float64) *Node {
+	channel := func(what string, add func(acc []float64, x, dy []T)) *Node {
 		return g.gradient(o, &op[T]{name: what + name, shape: in[1].Shape(), fail: g.Err, do: func(out []T, in [][]T) error {
 			n.channelSums(in[0], in[1], add, out)
 			return nil
 		}}, in[0], grad)
 	}
-	dgamma := channel("d/dgamma ", func(x, dy float64, j int) float64 { return dy * (x - n.mean[j]) * n.inv[j] })
-	dbeta := channel("d/dbeta ", func(_, dy float64, _ int) float64 { return dy })
+	dgamma := channel("d/dgamma ", func(acc []float64, x, dy []T) {
+		mean, inv := n.mean[:len(acc)], n.inv[:len(acc)]
+		for j, d := range dy {
+			acc[j] += float64(d) * (float64(x[j]) - mean[j]) * inv[j]
+		}
+	})
+	dbeta := channel("d/dbeta ", func(acc []float64, _, dy []T) {
+		for j, d := range dy {
+			acc[j] += float64(d)
+		}
+	})
 	grads := gorgonia.Nodes{nil, dgamma, dbeta}
 	if len(in) == 4 {
 		grads = append(grads, nil)
@@ -218,13 +226,9 @@ func (n *norm[T]) gradients(g *Graph[T], o *op[T], in gorgonia.Nodes, grad *Node
 	return grads
 }
 
-func (n *norm[T]) channelSums(x, dy []T, term func(x, dy float64, j int) float64, out []T) {
-	sum := n.sum(1, func(row int, acc []float64) {
-		from := x[row*n.c:][:n.c]
-		for j, d := range dy[row*n.c:][:n.c] {
-			acc[j] += term(float64(from[j]), float64(d), j)
-		}
-	})
+// channelSums adds up, over all rows, what add takes of a row.
+func (n *norm[T]) channelSums(x, dy []T, add func(acc []float64, x, dy []T), out []T) {
+	sum := n.sum(1, func(row int, acc []float64) { add(acc[:n.c], x[row*n.c:][:n.c], dy[row*n.c:][:n.c]) })
 	for j := range out {
 		out[j] = T(sum[j])
 	}
@@ -239,11 +243,13 @@ func (n *norm[T]) backward(dx []T, in [][]T) error {
 		share = 0
 	}
 	n.eachBlock(func(lo, hi, _ int) {
+		mean, inv := n.mean[:n.c], n.inv[:n.c]
+		gamma, dgamma, dbeta := gamma[:n.c], dgamma[:n.c], dbeta[:n.c]
 		for r := lo; r < hi; r++ {
 			from, d, to := x[r*n.c:][:n.c], dy[r*n.c:][:n.c], dx[r*n.c:][:n.c]
 			for j := range to {
-				xhat := (float64(from[j]) - n.mean[j]) * n.inv[j]
-				to[j] = T(float64(gamma[j]) * n.inv[j] * (float64(d[j]) - share*(float64(dbeta[j])+xhat*float64(dgamma[j]))))
+				xhat := (float64(from[j]) - mean[j]) * inv[j]
+				to[j] = T(float64(gamma[j]) * inv[j] * (float64(d[j]) - share*(float64(dbeta[j])+xhat*float64(dgamma[j]))))
 			}
 		}
 	})
