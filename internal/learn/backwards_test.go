@@ -47,7 +47,7 @@ func TestBackwards(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := putImage(&spec, alone.Data(x), picture); err != nil {
+	if err := putImage(&spec, alone.Data(x), picture, nil); err != nil {
 		t.Fatal(err)
 	}
 	for k, clip := range clips {

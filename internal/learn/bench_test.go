@@ -16,11 +16,11 @@ import (
 // benchmarkStep times steps of training on noise.
 func benchmarkStep(b *testing.B, spec model.Spec, s Settings, frames func(i int) int) {
 	s.Steps, s.LogEvery = 1<<40, 1<<40
-	run, err := newRun(spec, noiseData(spec, frames), s, Options{})
+	run, err := newRun(spec, noisePairs(spec, max(64, s.Batch), frames), s, Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
-	for range 16 { // see every length once
+	for range max(1, 64/s.Batch) { // see every length once
 		if err := run.step(context.Background()); err != nil {
 			b.Fatal(err)
 		}
@@ -37,8 +37,9 @@ func benchmarkStep(b *testing.B, spec model.Spec, s Settings, frames func(i int)
 }
 
 // noiseData is 64 pairs of noise in the shapes of spec.
-func noiseData(spec model.Spec, frames func(i int) int) Data {
-	const n = 64
+func noiseData(spec model.Spec, frames func(i int) int) Data { return noisePairs(spec, 64, frames) }
+
+func noisePairs(spec model.Spec, n int, frames func(i int) int) Data {
 	r := rand.New(rand.NewPCG(1, 2))
 	var d Data
 	var clips ClipSlice
@@ -155,6 +156,21 @@ func BenchmarkStepScenes(b *testing.B) {
 	s := Paper()
 	s.Batch, s.Bucket, s.Normalize = 32, 16, NormCorpus
 	benchmarkStep(b, spec, s, func(i int) int { return 200 + 4*i })
+}
+
+// BenchmarkStepRecipe is a step of hearsight.yaml: batch 128, clips of 304 frames,
+// ResNet50's features.
+func BenchmarkStepRecipe(b *testing.B) {
+	spec := model.Spec{Height: 7, Width: 7, Frames: 512, Length: model.LengthTrue, Similarity: model.SimilarityAttention, Scale: 1, Init: model.InitPyTorch}
+	spec.Image, spec.Audio = towers(b, "mlp", model.HeadOptions{In: 1024}, "conv4")
+	end := func(rate float64) []model.Layer {
+		return []model.Layer{{Op: "dropout", Name: "dropout", Rate: rate}, {Op: "attend", Name: "attention"}, {Op: "linear", Name: "embed", Channels: 512}}
+	}
+	spec.Image, spec.Audio = spec.Image.With(end(.5)...), spec.Audio.With(end(.4)...)
+	s := recipeSettings(1)
+	s.Batch, s.SortBatches, s.DropFrames, s.MaskFrames, s.Places, s.Average, s.Keep = 128, 0, 0, 23, 36, 0, KeepLast
+	s.EvalEvery = 0
+	benchmarkStep(b, spec, s, func(i int) int { return 300 + i%5 })
 }
 
 // BenchmarkStepFinetune are steps that train VGG16's last block, from feature

@@ -37,6 +37,7 @@ type checkpointHeader struct {
 	Key      string   `json:"key"`  // what is trained on what; another run's checkpoint is not taken
 	Step     int64    `json:"step"` // steps done
 	Loss     loss     `json:"loss"`
+	Best     best     `json:"best"`
 	Curve    int      `json:"curve"` // points
 	Tensors  []string `json:"tensors"`
 	Elements []int    `json:"elements"` // of each tensor

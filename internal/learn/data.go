@@ -3,7 +3,6 @@ package learn
 import (
 	"errors"
 	"fmt"
-	"math"
 	"sync"
 
 	"github.com/hearsight/hearsight/internal/kernel"
@@ -57,14 +56,26 @@ type Data struct {
 	Images     Images
 }
 
-// putImage writes a picture into dst, the image tower's input.
-func putImage(spec *model.Spec, dst []float32, img Image) error {
+// putImage writes a picture into dst, the image tower's input, or of a feature
+// map only some places, nil for all.
+func putImage(spec *model.Spec, dst []float32, img Image, places []int) error {
+	c := spec.Image.In
 	switch {
+	case places != nil && len(img.Half) == spec.Height*spec.Width*c && len(dst) == len(places)*c:
+		half := halves()
+		for k, place := range places {
+			to := dst[k*c:][:c]
+			for j, h := range img.Half[place*c:][:c] {
+				to[j] = half[h]
+			}
+		}
+		model.NormalizeMap(spec, dst)
 	case len(img.Half) == len(dst):
 		half := halves()
 		for i, h := range img.Half {
 			dst[i] = half[h]
 		}
+		model.NormalizeMap(spec, dst)
 	case len(img.Pixels) == len(dst):
 		model.PutPixels(spec, dst, img.Pixels)
 	default:
@@ -94,48 +105,6 @@ func each(n int, f func(i int) error) error {
 		}
 	}
 	return nil
-}
-
-// corpusNorm is the mean of each coefficient and the one standard deviation of
-// all coefficients about their grand mean, over all frames of the clips of the
-// pairs, each clip once, in the order of the pairs.
-func corpusNorm(pairs []Pair, clips Clips, coeffs int) (*model.CoeffNorm, error) {
-	seen := map[int]bool{}
-	sum, squares, frames := make([]float64, coeffs), 0.0, 0
-	for _, p := range pairs {
-		if seen[p.Clip] {
-			continue
-		}
-		seen[p.Clip] = true
-		x, err := clips.Frames(p.Clip)
-		if err != nil {
-			return nil, fmt.Errorf("clip of %s: %w", p.ID, err)
-		}
-		if len(x)%coeffs != 0 {
-			return nil, fmt.Errorf("clip of %s: %d values are no whole number of frames of %d", p.ID, len(x), coeffs)
-		}
-		for ; len(x) > 0; x = x[coeffs:] {
-			frames++
-			for j, v := range x[:coeffs] {
-				sum[j] += float64(v)
-				squares += float64(v) * float64(v)
-			}
-		}
-	}
-	if frames == 0 {
-		return nil, errors.New("corpus norm: no frames")
-	}
-	norm := &model.CoeffNorm{Mean: make([]float64, coeffs)}
-	grand := 0.0
-	for j, s := range sum {
-		norm.Mean[j] = s / float64(frames)
-		grand += norm.Mean[j] / float64(coeffs)
-	}
-	norm.Std = math.Sqrt(squares/float64(frames*coeffs) - grand*grand)
-	if !(norm.Std > 0) {
-		return nil, errors.New("corpus norm: all coefficients are equal")
-	}
-	return norm, nil
 }
 
 // halves maps the bits of a float16 to its value: 256 KiB, faster than

@@ -16,7 +16,7 @@ func stepFLOP(spec *model.Spec, batch, frames int) float64 {
 	steps := spec.Audio.Steps(frames)
 	flop := float64(batch) * (towerFLOP(spec.Image, spec.Height, spec.Width) + towerFLOP(spec.Audio, frames, 1))
 	pairs, channels := float64(batch)*float64(batch), float64(spec.Image.Out())
-	if spec.Similarity == nn.SISA { // the means' products: forward and both gradients
+	if spec.Similarity == nn.SISA || spec.Similarity == model.SimilarityAttention { // of one vector each: forward and both gradients
 		return flop + 3*2*pairs*channels
 	}
 	// The gradients go through one place of each matchmap's row or column, which
@@ -28,7 +28,7 @@ func stepFLOP(spec *model.Spec, batch, frames int) float64 {
 // products of each layer, of its weights' gradient, and of its input's, which
 // the tower's own input has no use for.
 func towerFLOP(t model.Tower, h, w int) float64 {
-	sum := 0.0
+	sum, pooled := 0.0, false
 	for i, l := range t.Layers {
 		before, after := t, t
 		before.Layers, after.Layers = t.Layers[:i], t.Layers[:i+1]
@@ -36,12 +36,17 @@ func towerFLOP(t model.Tower, h, w int) float64 {
 		if t.Dims == 2 {
 			places *= float64(after.Steps(w))
 		}
+		if pooled {
+			places = 1
+		}
 		var per float64 // products for one place of the output
 		switch {
 		case l.Op == "conv":
 			per = math.Pow(float64(l.Kernel), float64(t.Dims)) * in * float64(l.Channels)
 		case l.Op == "linear":
 			per = in * float64(l.Channels)
+		case l.Op == "attend": // scores and mean
+			per, pooled = 2*in, true
 		case nn.Gates(l.Op) > 0:
 			per = float64(nn.Gates(l.Op)*l.Channels) * (in + float64(l.Channels))
 			if l.Bidirectional {

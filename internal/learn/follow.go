@@ -37,6 +37,9 @@ func (r *run) log(ctx context.Context) error {
 	r.cp.curve = append(r.cp.curve, p)
 	show.CurvePoint = p
 	r.o.Progress(show)
+	if ends := r.kept.scored(&r.cp.header.Best, p); ends != "" {
+		r.o.Progress(Progress{CurvePoint: r.point(), Steps: r.total, Message: ends})
+	}
 	r.shown = r.now() // scoring is not the speed of training
 	return nil
 }
@@ -48,7 +51,7 @@ func (r *run) score(ctx context.Context, p *CurvePoint) error {
 	}
 	if r.scorer == nil {
 		var err error
-		if r.scorer, err = NewScorer(r.model); err != nil {
+		if r.scorer, err = NewScorer(r.kept.now()); err != nil {
 			return fmt.Errorf("train: %w", err)
 		}
 	}

@@ -29,10 +29,11 @@ type Scorer struct {
 
 // scoring is one of the scorer's three networks.
 type scoring struct {
-	m    *nn.Machine[float32]
-	in   []*nn.Node
-	out  *nn.Node
-	each int // values of one item of the output
+	m     *nn.Machine[float32]
+	in    []*nn.Node
+	out   *nn.Node
+	shape []int // of one item of the output
+	each  int   // values of it
 }
 
 // NewScorer returns a scorer.
@@ -45,22 +46,19 @@ func NewScorer(m *model.Model[float32]) (*Scorer, error) {
 	}); err != nil {
 		return nil, err
 	}
-	s.images.each = m.Image.Steps(m.Height) * m.Image.Steps(m.Width) * m.Image.Out()
 	if s.clips, err = s.network(func(g *nn.Graph[float32]) ([]*nn.Node, *nn.Node) {
 		in := []*nn.Node{g.Input("clips", embedClips, m.Frames, m.Audio.In), g.Input("clips' frames", embedClips)}
 		return in, m.EmbedAudio(g, in[0], in[1])
 	}); err != nil {
 		return nil, err
 	}
-	s.clips.each = m.Audio.Steps(m.Frames) * m.Audio.Out()
-	places := s.images.each / m.Image.Out()
 	s.pairs, err = s.network(func(g *nn.Graph[float32]) ([]*nn.Node, *nn.Node) {
 		in := []*nn.Node{
-			g.Input("embedded images", blockImages, places, m.Image.Out()),
-			g.Input("embedded clips", blockClips, m.Audio.Steps(m.Frames), m.Audio.Out()),
+			g.Input("embedded images", append([]int{blockImages}, s.images.shape...)...),
+			g.Input("embedded clips", append([]int{blockClips}, s.clips.shape...)...),
 			g.Input("frames", blockClips),
 		}
-		return in, g.Similarity(m.Similarity, in[0], in[1], in[2], m.Scale)
+		return in, m.Compare(g, in[0], in[1], in[2])
 	})
 	return s, err
 }
@@ -72,7 +70,11 @@ func (s *Scorer) network(build func(*nn.Graph[float32]) ([]*nn.Node, *nn.Node)) 
 	if err != nil {
 		return nil, err
 	}
-	return &scoring{m: m, in: in, out: out}, nil
+	n := &scoring{m: m, in: in, out: out, shape: out.Shape()[1:], each: 1}
+	for _, d := range n.shape {
+		n.each *= d
+	}
+	return n, nil
 }
 
 // Similarities returns the similarity of every one of the images with every
@@ -105,7 +107,7 @@ func (s *Scorer) Similarities(ctx context.Context, images []int, from Images, cl
 		err := s.embed(ctx, s.images, len(some), embedImages, block, func(i int, dst []float32) error {
 			x, err := from.Image(some[i])
 			if err == nil {
-				err = putImage(&s.model.Spec, dst, x)
+				err = putImage(&s.model.Spec, dst, x, nil)
 			}
 			if err != nil {
 				return fmt.Errorf("image %d: %w", some[i], err)

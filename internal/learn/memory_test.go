@@ -28,8 +28,16 @@ func narrowSpec(t *testing.T, audio string) model.Spec {
 		spec.Image, spec.Audio = towers(t, "small", model.HeadOptions{}, "small")
 		return spec
 	}
-	spec.Image, spec.Audio = towers(t, "head", model.HeadOptions{In: 8}, audio)
+	image := "head"
+	if audio == "conv4" {
+		image = "mlp"
+	}
+	spec.Image, spec.Audio = towers(t, image, model.HeadOptions{In: 8}, audio)
 	spec.Image, spec.Audio = narrow(spec.Image, 16), narrow(spec.Audio, 16)
+	if audio == "conv4" { // as in our own recipe
+		ends := []model.Layer{{Op: "dropout", Name: "dropout", Rate: .4}, {Op: "attend", Name: "attention"}, {Op: "linear", Name: "embed", Channels: 24}}
+		spec.Image, spec.Audio, spec.Similarity = spec.Image.With(ends...), spec.Audio.With(ends...), model.SimilarityAttention
+	}
 	return spec
 }
 
@@ -44,6 +52,9 @@ func TestMemory(t *testing.T) {
 		t.Run(audio, func(t *testing.T) {
 			spec, s := narrowSpec(t, audio), Paper()
 			s.Steps, s.Bucket = 1<<40, 32
+			if audio == "conv4" {
+				s.Places, s.TimeMasks, s.MaskFrames, s.Average, s.Keep = 6, 2, 23, .99, KeepBest
+			}
 			run, err := newRun(spec, noiseData(spec, func(i int) int { return 20 + i }), s, Options{})
 			if err != nil {
 				t.Fatal(err)

@@ -223,7 +223,7 @@ func TestSimilarities(t *testing.T) {
 	for _, p := range [][2]int{{0, 0}, {3, 70}, {63, 16}, {64, 15}, {89, 89}, {70, 3}} {
 		img, _ := data.Images.Image(p[0])
 		x, _ := data.Clips.Frames(p[1])
-		if err := putImage(&spec, one.Data(in[0]), img); err != nil {
+		if err := putImage(&spec, one.Data(in[0]), img, nil); err != nil {
 			t.Fatal(err)
 		}
 		n, err := putClip(&spec, one.Data(in[1]), x)

@@ -9,9 +9,10 @@ import (
 // A Sampler gives the pairs of every step. It has no state: any step can be
 // asked for, and the answer follows from the seed alone.
 type Sampler struct {
-	pairs []Pair
-	batch int
-	seed  uint64
+	pairs  []Pair
+	batch  int
+	seed   uint64
+	photos *photos // nil: an epoch is all pairs
 
 	epoch int64 // of order
 	order []int
@@ -36,9 +37,15 @@ func NewSampler(pairs []Pair, batch int, seed uint64) (*Sampler, error) {
 	return s, nil
 }
 
-// StepsPerEpoch is the number of minibatches in a pass over the pairs. The
-// len(pairs) mod batch that are left over differ from pass to pass.
-func (s *Sampler) StepsPerEpoch() int64 { return int64(len(s.pairs) / s.batch) }
+// StepsPerEpoch is the number of minibatches in a pass over the pairs, or over
+// the photos. The len(pairs) mod batch that are left over differ from pass to
+// pass.
+func (s *Sampler) StepsPerEpoch() int64 {
+	if s.photos != nil {
+		return int64(len(s.photos.pairs) / s.batch)
+	}
+	return int64(len(s.pairs) / s.batch)
+}
 
 // Batch returns the indices of the pairs of a step, the first being 0. The
 // slice is good until the next call.
@@ -54,7 +61,11 @@ func (s *Sampler) Batch(step int64) []int {
 // pairs that meet another caption of their photo are swapped away.
 func (s *Sampler) shuffle(epoch int64) {
 	r := rand.New(rand.NewPCG(s.seed, uint64(epoch)))
-	s.epoch, s.order = epoch, r.Perm(len(s.pairs))
+	if s.epoch = epoch; s.photos != nil {
+		s.order = s.photos.order(r, s.seed, epoch, s.batch)
+		return
+	}
+	s.order = r.Perm(len(s.pairs))
 	for range 4 {
 		if s.mend() == 0 {
 			return

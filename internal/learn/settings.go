@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hearsight/hearsight/internal/model"
 	"github.com/hearsight/hearsight/internal/nn"
 )
 
@@ -19,7 +20,14 @@ const (
 	ScheduleCyclic   = "cyclic" // up from the floor and down again in CycleEpochs, by a cosine (Merkx et al. 2019)
 
 	NormNone   = "none"
-	NormCorpus = "corpus" // minus the mean of each coefficient, divided by one deviation
+	NormCorpus = "corpus"       // minus the mean of each coefficient or channel, divided by one deviation
+	NormCoeffs = "coefficients" // divided by the deviation of each
+
+	SamplePairs  = "pairs"  // an epoch shows each pair once
+	SamplePhotos = "photos" // an epoch shows each photo once, with one of its captions in turn
+
+	KeepLast = "last" // the model as it is at the end
+	KeepBest = "best" // as it was when it scored best on the development pairs
 )
 
 // Schedules lists the schedules of the learning rate.
@@ -38,6 +46,7 @@ type Settings struct {
 	Optimizer             string
 	Beta1, Beta2, Epsilon float64 // of adam, adamw, amsgrad
 	Momentum, WeightDecay float64
+	DecayMatrices         bool    // weight decay leaves biases and norms alone
 	ClipNorm              float64 // longest gradient; 0: as long as it is
 
 	Schedule    string
@@ -51,10 +60,25 @@ type Settings struct {
 	Margin      float64
 	Temperature float64 // of infonce
 	Normalize   string  // of the audio input
+	NormMaps    string  // of feature maps: none or corpus
 	// Bucket cuts a minibatch to its longest clip, rounded up to a multiple of
 	// this many frames; 0 always takes all the frames of the model.
 	Bucket int
 	Seed   uint64
+
+	Sampler     string
+	SortBatches int // photos: minibatches sorted by length together; 0: none
+
+	DropFrames            int // at most, off a clip's front
+	TimeMasks, MaskFrames int // a clip, each of at most so many frames
+	Places                int // of a feature map that a step sees; 0: all
+
+	// Average is the decay of the mean of the weights that is scored and kept
+	// (Kingma and Ba 2015, section 7.2);
+	// 0 keeps the weights themselves.
+	Average  float64
+	Keep     string
+	Patience int // scores in a row that are not the best so far, after which training ends; 0: never
 
 	LogEvery  int64 // steps a point of the curve
 	EvalEvery int64 // steps between scores on the development pairs; 0 is only at the end
@@ -64,7 +88,8 @@ type Settings struct {
 func Paper() Settings {
 	return Settings{
 		Batch: 4, Epochs: 150, LearningRate: 1e-4, Optimizer: nn.Adam, Beta1: .5, Beta2: .9, Epsilon: 1e-8,
-		Schedule: ScheduleConstant, Loss: nn.LossHinge, Margin: 1, Temperature: 1, Normalize: NormNone, LogEvery: 10,
+		Schedule: ScheduleConstant, Loss: nn.LossHinge, Margin: 1, Temperature: 1, Normalize: NormNone, NormMaps: NormNone, LogEvery: 10,
+		Sampler: SamplePairs, Keep: KeepLast,
 	}
 }
 
@@ -93,7 +118,14 @@ func (s *Settings) check() error {
 	say(!(s.Warmup >= 0 && s.Warmup <= 1 && s.Floor >= 0 && s.Floor <= 1), "warm-up %v and floor %v: want 0 to 1", s.Warmup, s.Floor)
 	say(!(s.Margin > 0) || math.IsInf(s.Margin, 0), "margin %v: want a positive number", s.Margin)
 	say(s.Loss == nn.LossInfoNCE && (!(s.Temperature > 0) || math.IsInf(s.Temperature, 0)), "temperature %v: want a positive number", s.Temperature)
-	say(s.Normalize != NormNone && s.Normalize != NormCorpus, "normalize %q: want %s or %s", s.Normalize, NormNone, NormCorpus)
+	sayName("normalize", s.Normalize, []string{NormNone, NormCorpus, NormCoeffs})
+	sayName("norm of feature maps", s.NormMaps, []string{NormNone, NormCorpus})
+	sayName("sampler", s.Sampler, []string{SamplePairs, SamplePhotos})
+	sayName("keep", s.Keep, []string{KeepLast, KeepBest})
+	say(s.SortBatches < 0 || s.SortBatches > 0 && s.Sampler != SamplePhotos, "sorting %d minibatches: want 0 or more, of sampler %s", s.SortBatches, SamplePhotos)
+	say(s.DropFrames < 0 || s.TimeMasks < 0 || s.MaskFrames < 0 || s.Places < 0, "%d frames dropped, %d masks of %d frames, %d places: want 0 or more", s.DropFrames, s.TimeMasks, s.MaskFrames, s.Places)
+	say(!(s.Average >= 0 && s.Average < 1), "average %v: want 0 to less than 1", s.Average)
+	say(s.Patience < 0 || s.Patience > 0 && s.EvalEvery == 0, "patience %d: want 0 or more, and scores on the way", s.Patience)
 	say(s.Bucket < 0 || s.LogEvery < 1 || s.EvalEvery < 0, "bucket %d, log every %d, evaluate every %d are out of range", s.Bucket, s.LogEvery, s.EvalEvery)
 	return errors.Join(errs...)
 }
@@ -102,8 +134,36 @@ func (s *Settings) loss() nn.Loss {
 	return nn.Loss{Kind: s.Loss, Margin: s.Margin, Temperature: s.Temperature}
 }
 
+// sampler is the order of data's pairs.
+func (s *Settings) sampler(data Data, coeffs int) (*Sampler, error) {
+	if s.Sampler != SamplePhotos {
+		return NewSampler(data.Train, s.Batch, s.Seed)
+	}
+	return NewPhotoSampler(data.Train, s.Batch, s.Seed, s.SortBatches, func(clip int) (int, error) {
+		x, err := data.Clips.Frames(clip)
+		return len(x) / coeffs, err
+	})
+}
+
+// measure takes the norms of the inputs that the settings ask for, unless the
+// model has them.
+func measure(spec *model.Spec, data Data, s *Settings) (err error) {
+	if s.Places > 0 && (spec.Pixels != nil || !spec.Image.Pointwise()) {
+		return fmt.Errorf("%d places of a picture: image tower %s sees more than a place of a feature map at a time", s.Places, spec.Image.Name)
+	}
+	if s.Normalize != NormNone && spec.AudioNorm == nil {
+		if spec.AudioNorm, err = corpusNorm(data.Train, data.Clips, spec.Audio.In, s.Normalize == NormCoeffs); err != nil {
+			return err
+		}
+	}
+	if s.NormMaps != NormNone && spec.MapNorm == nil {
+		spec.MapNorm, err = mapNorm(data.Train, data.Images, spec.Image.In)
+	}
+	return err
+}
+
 func (s *Settings) optimizer() nn.OptimizerOptions {
-	return nn.OptimizerOptions{Kind: s.Optimizer, Beta1: s.Beta1, Beta2: s.Beta2, Epsilon: s.Epsilon, Momentum: s.Momentum, WeightDecay: s.WeightDecay}
+	return nn.OptimizerOptions{Kind: s.Optimizer, Beta1: s.Beta1, Beta2: s.Beta2, Epsilon: s.Epsilon, Momentum: s.Momentum, WeightDecay: s.WeightDecay, DecayMatrices: s.DecayMatrices}
 }
 
 // rate is the learning rate of a step, the first being 0, of total, with so many

@@ -62,7 +62,7 @@ func Train(ctx context.Context, spec model.Spec, data Data, settings Settings, o
 		return nil, err
 	}
 	r.startClock()
-	for r.cp.header.Step < r.total {
+	for r.cp.header.Step < r.total && !r.cp.header.Best.Ended {
 		if err := r.interrupted(ctx); err != nil {
 			return nil, err
 		}
@@ -74,7 +74,7 @@ func Train(ctx context.Context, spec model.Spec, data Data, settings Settings, o
 		return nil, err
 	}
 	seen := r.cp.header.Step * int64(settings.Batch)
-	return &Result{Model: r.model, Curve: r.cp.curve, Steps: r.cp.header.Step, PairsSeen: seen}, nil
+	return &Result{Model: r.kept.result(r.cp.header.Best), Curve: r.cp.curve, Steps: r.cp.header.Step, PairsSeen: seen}, nil
 }
 
 // A run is one call of Train.
@@ -89,6 +89,7 @@ type run struct {
 	ws       *nn.Workspace[float32]
 	nets     map[int]*network // by frames
 	scorer   *Scorer          // made when first needed
+	kept     *kept
 	cp       checkpoint
 
 	saved, shown time.Time // when
@@ -112,12 +113,8 @@ func newRun(spec model.Spec, data Data, settings Settings, o Options) (*run, err
 	if o.Progress == nil {
 		o.Progress = func(Progress) {}
 	}
-	if settings.Normalize == NormCorpus {
-		norm, err := corpusNorm(data.Train, data.Clips, spec.Audio.In)
-		if err != nil {
-			return nil, fmt.Errorf("train: %w", err)
-		}
-		spec.AudioNorm = norm
+	if err := measure(&spec, data, &settings); err != nil {
+		return nil, fmt.Errorf("train: %w", err)
 	}
 	m, err := model.New[float32](spec, settings.Seed)
 	if err != nil {
@@ -133,7 +130,7 @@ func newRun(spec model.Spec, data Data, settings Settings, o Options) (*run, err
 		return nil, fmt.Errorf("train: %w", err)
 	}
 	if settings.Steps > 0 || settings.Epochs > 0 {
-		if r.sampler, err = NewSampler(data.Train, settings.Batch, settings.Seed); err != nil {
+		if r.sampler, err = settings.sampler(data, spec.Audio.In); err != nil {
 			return nil, fmt.Errorf("train: %w", err)
 		}
 		if r.total = settings.Steps; r.total == 0 {
@@ -142,6 +139,9 @@ func newRun(spec model.Spec, data Data, settings Settings, o Options) (*run, err
 	}
 	if r.cp.header.Key, err = runKey(spec, settings, o.Key); err != nil {
 		return nil, err
+	}
+	if r.kept, err = newKept(m, &settings); err != nil {
+		return nil, fmt.Errorf("train: %w", err)
 	}
 	for i, p := range m.Params() {
 		r.cp.tensors = append(r.cp.tensors, tensor{p.Name, p.W})
@@ -152,6 +152,7 @@ func newRun(spec model.Spec, data Data, settings Settings, o Options) (*run, err
 	for _, s := range m.Stats() {
 		r.cp.tensors = append(r.cp.tensors, tensor{s.Name + " mean", s.Mean}, tensor{s.Name + " var", s.Var})
 	}
+	r.cp.tensors = append(r.cp.tensors, r.kept.tensors()...)
 	return r, nil
 }
 
@@ -213,6 +214,7 @@ func (r *run) step(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("train: step %d: %w", step+1, err)
 	}
+	r.ws.Draw(r.settings.Seed, step)
 	r.solver.LearningRate = r.settings.rate(step, r.total, r.sampler.StepsPerEpoch())
 	if err := net.m.Run(); err != nil {
 		return fmt.Errorf("train: step %d: %w", step+1, err)
@@ -245,23 +247,34 @@ func (r *run) update(model []gorgonia.ValueGrad) error {
 			return err
 		}
 	}
-	return r.solver.Step(model)
+	if err := r.solver.Step(model); err != nil {
+		return err
+	}
+	r.kept.follow(r.cp.header.Step)
+	return nil
 }
 
 // fill puts the minibatch of a step into the network of its length.
 func (r *run) fill(step int64) (*network, error) {
-	batch := r.sampler.Batch(step)
-	clips := make([][]float32, len(batch))
+	batch, spec := r.sampler.Batch(step), &r.model.Spec
+	clips, lengths := make([][]float32, len(batch)), make([]int, len(batch))
 	err := each(len(batch), func(k int) (err error) {
 		p := r.data.Train[batch[k]]
-		clips[k], err = r.data.Clips.Frames(p.Clip)
-		if err != nil {
-			err = fmt.Errorf("clip of %s: %w", p.ID, err)
+		if clips[k], err = r.data.Clips.Frames(p.Clip); err != nil {
+			return fmt.Errorf("clip of %s: %w", p.ID, err)
 		}
-		return err
+		lengths[k] = min(len(clips[k])/spec.Audio.In, spec.Frames)
+		return nil
 	})
 	if err != nil {
 		return nil, err
+	}
+	changed := r.settings.perturb(step, lengths, spec.Height*spec.Width)
+	for k, n := range lengths {
+		if changed.drop != nil { // of what is cut off behind nothing moves up
+			clips[k] = clips[k][:min(len(clips[k]), n*spec.Audio.In)]
+		}
+		clips[k] = changed.dropped(k, clips[k], spec.Audio.In)
 	}
 	net, t, err := r.network(clips)
 	if err != nil {
@@ -270,7 +283,6 @@ func (r *run) fill(step int64) (*network, error) {
 	if net.impostors != nil {
 		drawImpostors(net.m.Data(net.impostors), r.settings.Seed, step)
 	}
-	spec := &r.model.Spec
 	images, audio, frames := net.m.Data(net.images), net.m.Data(net.audio), net.m.Data(net.frames)
 	picture, clip := len(images)/len(batch), t*spec.Audio.In
 	return net, each(len(batch), func(k int) error {
@@ -279,13 +291,14 @@ func (r *run) fill(step int64) (*network, error) {
 		if err != nil {
 			return fmt.Errorf("clip of %s: %w", p.ID, err)
 		}
+		changed.mask(k, r.settings.TimeMasks, audio[k*clip:][:clip], spec.Audio.In)
 		frames[k] = float32(spec.OutFrames(n, t))
 		img, err := r.data.Images.Image(p.Image)
 		if err == nil {
 			if r.o.View != nil {
 				img = r.o.View(step/r.sampler.StepsPerEpoch(), p, img)
 			}
-			err = putImage(spec, images[k*picture:][:picture], img)
+			err = putImage(spec, images[k*picture:][:picture], img, changed.places)
 		}
 		if err != nil {
 			return fmt.Errorf("image %s: %w", p.Photo, err)
@@ -308,12 +321,16 @@ func (r *run) network(clips [][]float32) (*network, int, error) {
 	if net := r.nets[t]; net != nil {
 		return net, t, nil
 	}
+	seen := m.Spec // by the image tower
+	if n := r.settings.Places; n > 0 && n < m.Height*m.Width {
+		seen.Height, seen.Width = 1, n
+	}
 	g := nn.NewGraph(r.ws, true)
 	net := &network{
-		images: g.Input("images", b, m.Height, m.Width, m.Image.In),
+		images: g.Input("images", b, seen.Height, seen.Width, m.Image.In),
 		audio:  g.Input("audio", b, t, m.Audio.In),
 		frames: g.Input("frames", b),
-		flop:   stepFLOP(&m.Spec, b, t),
+		flop:   stepFLOP(&seen, b, t),
 	}
 	if r.settings.Loss == nn.LossSampled {
 		net.impostors = g.Input("impostors", 2, b)

@@ -343,7 +343,7 @@ func TestBadSettings(t *testing.T) {
 // TestCorpusNorm: each clip counts once, whatever the number of its pairs.
 func TestCorpusNorm(t *testing.T) {
 	clips := ClipSlice{{1, 10, 3, 30}, {5, 20}, {100, 100}}
-	n, err := corpusNorm([]Pair{{Clip: 0}, {Clip: 1}, {Clip: 0}}, clips, 2)
+	n, err := corpusNorm([]Pair{{Clip: 0}, {Clip: 1}, {Clip: 0}}, clips, 2, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -352,7 +352,7 @@ func TestCorpusNorm(t *testing.T) {
 	if n.Mean[0] != 3 || n.Mean[1] != 20 || math.Abs(n.Std-want) > 1e-12 {
 		t.Errorf("norm is %+v, want means 3 and 20, deviation %v", n, want)
 	}
-	if _, err := corpusNorm([]Pair{{Clip: 0}}, ClipSlice{{1, 1}}, 2); err == nil {
+	if _, err := corpusNorm([]Pair{{Clip: 0}}, ClipSlice{{1, 1}}, 2, false); err == nil {
 		t.Error("a corpus of one value has a norm")
 	}
 }

@@ -13,6 +13,7 @@ import (
 // tower is a Tower with its parameters.
 type tower[T nn.Float] struct {
 	Tower
+	prefix string
 	params [][]*nn.Param[T] // of each layer, in the order of [Layer.tensors]
 	stats  []*nn.Stats[T]   // of a norm, else nil
 }
@@ -36,6 +37,8 @@ func (l Layer) tensors(dims, in int) []tensorShape {
 			shape = []int{l.Kernel, l.Kernel, in, l.Channels}
 		}
 		return []tensorShape{{"weight", shape}, {"bias", []int{l.Channels}}}
+	case "attend":
+		return []tensorShape{{"weight", []int{in, 1}}, {"bias", []int{1}}}
 	case "linear":
 		return []tensorShape{{"weight", []int{in, l.Channels}}, {"bias", []int{l.Channels}}}
 	case nn.LSTM, nn.GRU:
@@ -72,7 +75,7 @@ func sizeOf(t Tower) int {
 
 func newTower[T nn.Float](prefix string, t Tower) tower[T] {
 	n := len(t.Layers)
-	out := tower[T]{Tower: t, params: make([][]*nn.Param[T], n), stats: make([]*nn.Stats[T], n)}
+	out := tower[T]{Tower: t, prefix: prefix, params: make([][]*nn.Param[T], n), stats: make([]*nn.Stats[T], n)}
 	in := t.In
 	for i, l := range t.Layers {
 		name := prefix + "." + l.Name
@@ -100,8 +103,8 @@ func (t tower[T]) initialise(init string, seed uint64) {
 			}
 		case l.recurrent():
 			fillUniform(params, seed, float64(l.Channels))
-		case l.Op != "pool":
-			fan := float64(len(params[0].W) / l.Channels)
+		case len(params) > 0:
+			fan := float64(len(params[0].W) / len(params[1].W))
 			if init == InitHe {
 				gain := l.Gain
 				if gain == 0 {
@@ -130,23 +133,34 @@ func fill[T nn.Float](p *nn.Param[T], seed uint64, next func(*rand.Rand) float64
 	}
 }
 
-// apply adds the tower to a graph. frames, nil for all, are the steps of each
-// clip that count.
+// apply adds the tower to a graph. frames, nil for all, say of each clip how many
+// steps of the tower's output count, or, to a tower that masks, how many frames
+// it has.
 func (t tower[T]) apply(g *nn.Graph[T], x, frames *nn.Node) *nn.Node {
+	own := frames
+	if t.masks() && frames != nil {
+		frames = g.Steps(own, t.stepsOf)
+	}
 	for i, l := range t.Layers {
 		var p []*nn.Node
 		for _, param := range t.params[i] {
 			p = append(p, g.Param(param))
 		}
 		switch {
+		case l.Op == "norm" && l.ReLU:
+			x = g.BatchNormReLU(x, p[0], p[1], t.stats[i], t.maskOf(g, i, own))
 		case l.Op == "norm":
 			x = g.BatchNorm(x, p[0], p[1], t.stats[i])
+		case l.Op == "dropout":
+			x = g.Dropout(x, t.prefix+"."+l.Name, l.Rate)
+		case l.Op == "attend":
+			x = g.AttentionPool(x, p[0], p[1], frames)
 		case l.Op == "linear":
 			x = g.Linear(x, p[0], p[1])
 		case l.recurrent():
 			x = applyRecurrent(g, l, x, frames, p)
 		case l.Op == "pool" && t.Dims == 1:
-			x = g.MaxPool1D(x, l.Kernel, l.Stride, l.Pad)
+			x = g.MaxPoolMasked(x, l.Kernel, l.Stride, l.Pad, t.maskOf(g, i, own))
 		case l.Op == "pool":
 			x = g.MaxPool2D(x, nn.Pool{KH: l.Kernel, KW: l.Kernel, StrideH: l.Stride, StrideW: l.Stride, PadH: l.Pad, PadW: l.Pad})
 		case t.Dims == 1:
@@ -156,6 +170,16 @@ func (t tower[T]) apply(g *nn.Graph[T], x, frames *nn.Node) *nn.Node {
 		}
 	}
 	return x
+}
+
+// maskOf is how many steps of each clip layer i keeps, nil for all: those that
+// begin within its own frames.
+func (t tower[T]) maskOf(g *nn.Graph[T], i int, own *nn.Node) *nn.Node {
+	if !t.Layers[i].Mask || own == nil {
+		return nil
+	}
+	upTo := Tower{Layers: t.Layers[:i+1]}
+	return g.Steps(own, upTo.stepsOf)
 }
 
 // applyRecurrent adds an LSTM or a GRU. Forwards, what comes after a clip's own

@@ -33,6 +33,7 @@ type Spec struct {
 	Scale      float64     `json:"scale"` // of the similarity
 	Init       string      `json:"init"`
 	Pixels     *PixelNorm  `json:"pixels,omitempty"`     // how pixels become the image tower's input
+	MapNorm    *CoeffNorm  `json:"map_norm,omitempty"`   // how feature maps become the image tower's input
 	AudioNorm  *CoeffNorm  `json:"audio_norm,omitempty"` // how MFCC become the audio tower's input
 	Notes      []KeyString `json:"notes,omitempty"`      // what a reader should know: settings, data
 }
@@ -66,11 +67,50 @@ func (p *PixelNorm) check(channels int) error {
 	return nil
 }
 
-// A CoeffNorm turns coefficient j of a frame, x, into (x-Mean[j])/Std.
+// A CoeffNorm turns coefficient j of a frame, or channel j of a feature map, x,
+// into (x-Mean[j])/Std, or, where it has Stds, (x-Mean[j])/Stds[j].
 type CoeffNorm struct {
 	Mean []float64 `json:"mean"`
-	Std  float64   `json:"std"`
+	Std  float64   `json:"std,omitempty"`
+	Stds []float64 `json:"stds,omitempty"`
 }
+
+// of is the deviation of coefficient j.
+func (n *CoeffNorm) of(j int) float64 {
+	if n.Stds != nil {
+		return n.Stds[j]
+	}
+	return n.Std
+}
+
+// fits reports whether the norm is one of so many coefficients.
+func (n *CoeffNorm) fits(coeffs int) bool {
+	if len(n.Mean) != coeffs || n.Stds != nil && len(n.Stds) != coeffs {
+		return false
+	}
+	for j, m := range n.Mean {
+		if !finite(m) || !(n.of(j) > 0) || !finite(n.of(j)) {
+			return false
+		}
+	}
+	return true
+}
+
+// put writes (x-mean)/deviation of rows of coefficients into dst.
+func put[T nn.Float](n *CoeffNorm, dst []T, x []float32) {
+	for c := len(n.Mean); len(x) >= c; dst, x = dst[c:], x[c:] {
+		for j, v := range x[:c] {
+			dst[j] = T((float64(v) - n.Mean[j]) / n.of(j))
+		}
+	}
+}
+
+// SimilarityAttention compares two vectors, to which both towers come by
+// attention: their cosine. The others are package nn's.
+const SimilarityAttention = "attention"
+
+// Similarities lists the similarities that a [Spec] may name.
+func Similarities() []string { return append(nn.Similarities(), SimilarityAttention) }
 
 // Check says what is wrong with the spec, nil if nothing is.
 func (s *Spec) Check() error {
@@ -87,16 +127,16 @@ func (s *Spec) Check() error {
 		say(s.Frames > maxSide || s.Audio.Steps(s.Frames) < 1, "%d frames are out of range", s.Frames)
 		say(s.Image.largest(s.Height, s.Width) > maxValues || s.Audio.largest(1, s.Frames) > maxValues, "an input of this size is too large")
 	}
-	say(!slices.Contains(nn.Similarities(), s.Similarity), "similarity %q is not known", s.Similarity)
+	say(!slices.Contains(Similarities(), s.Similarity), "similarity %q is not known", s.Similarity)
+	say((s.Similarity == SimilarityAttention) != s.Image.Attends() || s.Image.Attends() != s.Audio.Attends(), "similarity %s: both towers must attend for attention, and neither for another", s.Similarity)
 	say(s.Length != LengthFixed && s.Length != LengthTrue, "length %q: want %s or %s", s.Length, LengthFixed, LengthTrue)
 	say(s.Init != InitPyTorch && s.Init != InitHe, "init %q: want %s or %s", s.Init, InitPyTorch, InitHe)
 	say(!(s.Scale > 0) || math.IsInf(s.Scale, 0), "similarity scale %v: want a positive number", s.Scale)
 	if s.Pixels != nil {
 		errs = append(errs, s.Pixels.check(s.Image.In))
 	}
-	if n := s.AudioNorm; n != nil {
-		say(len(n.Mean) != s.Audio.In || slices.ContainsFunc(n.Mean, func(x float64) bool { return !finite(x) }) || !(n.Std > 0) || !finite(n.Std), "the audio norm does not fit %d coefficients", s.Audio.In)
-	}
+	say(s.AudioNorm != nil && !s.AudioNorm.fits(s.Audio.In), "the audio norm does not fit %d coefficients", s.Audio.In)
+	say(s.MapNorm != nil && (s.Pixels != nil || s.MapNorm.Stds != nil || !s.MapNorm.fits(s.Image.In)), "the norm of feature maps does not fit %d channels", s.Image.In)
 	return errors.Join(errs...)
 }
 
@@ -157,17 +197,29 @@ func (m *Model[T]) Size() int {
 	return n
 }
 
-// EmbedImages adds the image tower: x [n][h][w][in] to [n][h'][w'][c].
-func (m *Model[T]) EmbedImages(g *nn.Graph[T], x *nn.Node) *nn.Node { return m.image.apply(g, x, nil) }
+// EmbedImages adds the image tower: x [n][h][w][in] to [n][h'][w'][c], or, with
+// attention, to vectors of length 1, [n][c].
+func (m *Model[T]) EmbedImages(g *nn.Graph[T], x *nn.Node) *nn.Node {
+	return m.unit(g, m.image.apply(g, x, nil))
+}
 
-// EmbedAudio adds the audio tower: x [n][t][coefficients] to [n][t'][c]. frames,
-// [n], holds what [Spec.OutFrames] says of each clip: a layer that reads a clip
-// backwards starts there.
+// EmbedAudio adds the audio tower: x [n][t][coefficients] to [n][t'][c], or, with
+// attention, to vectors of length 1, [n][c]. frames, [n], holds what
+// [Spec.OutFrames] says of each clip: a layer that reads a clip backwards starts
+// there, an attention ends there.
 func (m *Model[T]) EmbedAudio(g *nn.Graph[T], x, frames *nn.Node) *nn.Node {
 	if m.Length == LengthFixed {
 		frames = nil // all of them
 	}
-	return m.audio.apply(g, x, frames)
+	return m.unit(g, m.audio.apply(g, x, frames))
+}
+
+// unit is x, of length 1 where vectors are compared.
+func (m *Model[T]) unit(g *nn.Graph[T], x *nn.Node) *nn.Node {
+	if m.Similarity == SimilarityAttention {
+		return g.L2Norm(x)
+	}
+	return x
 }
 
 // Similarities adds both towers and their similarity, [images][clips]. frames
@@ -175,16 +227,31 @@ func (m *Model[T]) EmbedAudio(g *nn.Graph[T], x, frames *nn.Node) *nn.Node {
 func (m *Model[T]) Similarities(g *nn.Graph[T], images, audio, frames *nn.Node) *nn.Node {
 	i := m.EmbedImages(g, images)
 	a := m.EmbedAudio(g, audio, frames)
-	return g.Similarity(m.Similarity, i, a, frames, m.Scale)
+	return m.Compare(g, i, a, frames)
+}
+
+// Compare adds the similarity of every embedded image with every embedded clip.
+func (m *Model[T]) Compare(g *nn.Graph[T], images, audio, frames *nn.Node) *nn.Node {
+	switch {
+	case m.Similarity == SimilarityAttention:
+		return g.Products(images, audio, m.Scale)
+	case m.Audio.masks() && m.Length == LengthTrue:
+		frames = g.Steps(frames, m.Audio.stepsOf)
+	}
+	return g.Similarity(m.Similarity, images, audio, frames, m.Scale)
 }
 
 // OutFrames is how many of the audio tower's output frames count for a clip of
 // n frames in an input of in frames: all for length fixed, else
-// clamp(n // round(in/out), 1, out).
+// clamp(n // round(in/out), 1, out). A tower that masks is told the clip's own
+// frames instead, and counts every step that begins within them.
 func (s *Spec) OutFrames(n, in int) int {
 	out := s.Audio.Steps(in)
 	if s.Length == LengthFixed || out < 1 {
 		return out
+	}
+	if s.Audio.masks() {
+		return min(in, max(1, n))
 	}
 	ratio := max(1, int(math.RoundToEven(float64(in)/float64(out))))
 	return min(out, max(1, n/ratio))
@@ -196,12 +263,8 @@ func (s *Spec) OutFrames(n, in int) int {
 func PutFrames[T nn.Float](s *Spec, dst []T, frames []float32) int {
 	c := s.Audio.In
 	n := min(len(frames), len(dst)) / c
-	if norm := s.AudioNorm; norm != nil {
-		for i := range n {
-			for j, v := range frames[i*c:][:c] {
-				dst[i*c+j] = T((float64(v) - norm.Mean[j]) / norm.Std)
-			}
-		}
+	if s.AudioNorm != nil {
+		put(s.AudioNorm, dst, frames[:n*c])
 	} else {
 		for i, v := range frames[:n*c] {
 			dst[i] = T(v)
@@ -209,6 +272,21 @@ func PutFrames[T nn.Float](s *Spec, dst []T, frames []float32) int {
 	}
 	clear(dst[n*c:])
 	return n
+}
+
+// NormalizeMap turns the values of a feature map, in the input of a picture, into
+// what the image tower has learnt from.
+func NormalizeMap[T nn.Float](s *Spec, x []T) {
+	n := s.MapNorm
+	if n == nil {
+		return
+	}
+	inverse := T(1 / n.Std)
+	for c := len(n.Mean); len(x) >= c; x = x[c:] {
+		for j, v := range x[:c] {
+			x[j] = (v - T(n.Mean[j])) * inverse
+		}
+	}
 }
 
 // PutPixels writes bytes into dst, the input of a picture, normalised.

@@ -11,15 +11,20 @@ import (
 // Dim is the number of channels that the paper's towers end in.
 const Dim = 1024
 
+// mlpDim is the number of channels that "mlp" ends in, as "conv4" does.
+const mlpDim = 512
+
 // A Layer is one step of a tower.
 type Layer struct {
-	Op            string  `json:"op"`                      // "conv", "pool", "norm", "linear", "lstm" or "gru"
+	Op            string  `json:"op"`                      // "conv", "pool", "norm", "linear", "lstm", "gru", "dropout" or "attend"
 	Name          string  `json:"name,omitempty"`          // of the parameters
 	Kernel        int     `json:"kernel,omitempty"`        // conv, pool: its width (and height, for images)
 	Stride        int     `json:"stride,omitempty"`        // conv, pool
 	Pad           int     `json:"pad,omitempty"`           // conv, pool: on both sides
 	Channels      int     `json:"channels,omitempty"`      // conv, linear: of the output; lstm, gru: hidden units
-	ReLU          bool    `json:"relu,omitempty"`          // conv
+	ReLU          bool    `json:"relu,omitempty"`          // conv; norm over time
+	Mask          bool    `json:"mask,omitempty"`          // norm with relu, pool over time: zeros after a clip's own frames
+	Rate          float64 `json:"rate,omitempty"`          // dropout: share of values set to 0 in training
 	Gain          float64 `json:"gain,omitempty"`          // conv, linear: He-normal's numerator; 0 is 2
 	Bidirectional bool    `json:"bidirectional,omitempty"` // lstm, gru: a second one in reverse beside it
 }
@@ -27,12 +32,17 @@ type Layer struct {
 // recurrent reports whether the layer is an LSTM or a GRU.
 func (l Layer) recurrent() bool { return nn.Gates(l.Op) > 0 }
 
+// keeps reports whether the layer leaves the number of channels as it is.
+func (l Layer) keeps() bool {
+	return l.Op == "norm" || l.Op == "pool" || l.Op == "dropout" || l.Op == "attend"
+}
+
 // out is the number of channels after the layer, given those before it.
 func (l Layer) out(in int) int {
 	switch {
 	case l.Bidirectional:
 		return 2 * l.Channels
-	case l.Op == "norm" || l.Op == "pool":
+	case l.keeps():
 		return in
 	}
 	return l.Channels
@@ -50,8 +60,8 @@ type Tower struct {
 // Towers by name.
 var (
 	frozenNames = []string{"vgg16", "vgg19", "resnet50"}
-	imageNames  = []string{"head", "small", "small5", "vgg16", "vgg19"}
-	audioNames  = []string{"conv5", "conv6", "lstm", "gru", "small"}
+	imageNames  = []string{"head", "mlp", "small", "small5", "vgg16", "vgg19"}
+	audioNames  = []string{"conv5", "conv6", "conv4", "lstm", "gru", "small"}
 )
 
 // AudioNames lists the audio towers.
@@ -66,14 +76,15 @@ func unknown(what, name string, have []string) error {
 type HeadOptions struct {
 	In     int // channels of the feature map
 	Kernel int // 3 (Harwath et al. 2018) or 1; 0 is 3 for up to 512 channels, else 1
-	Dim    int // channels of the output; 0 is 1,024
+	Dim    int // channels of the output; 0 is 1,024, of mlp 512
 	// LastBlock is for vgg16 and vgg19: only the last block, from the feature map
 	// before it ([LayerPool4]).
 	LastBlock bool
 }
 
 // ImageTower returns an image tower by name: "head", one linear convolution on
-// a frozen network's feature map; "small", four layers from the pixels of small
+// a frozen network's feature map; "mlp", a linear layer and a ReLU at each of its
+// places; "small", four layers from the pixels of small
 // pictures, 1/8 of their size and 64 channels, or "small5", five that see 49
 // pixels in place of 17, enough for a shape as a whole; or "vgg16" and "vgg19",
 // the network itself, or its last block, with a head on it, to be trained along.
@@ -91,6 +102,17 @@ func ImageTower(name string, o HeadOptions) (Tower, error) {
 		t := vggTower(name, vggBlocks[name], vggWidths, first)
 		t.Layers = append(t.Layers, head.Layers...)
 		return t, err
+	case "mlp":
+		if o.Dim == 0 {
+			o.Dim = mlpDim
+		}
+		o.Kernel = 1
+		t, err := headTower(o)
+		if err != nil {
+			return t, err
+		}
+		t.Name, t.Layers[0].Name, t.Layers[0].ReLU, t.Layers[0].Gain = name, "linear", true, 0
+		return t, nil
 	case "small", "small5":
 		return smallTower(name), nil
 	}
@@ -147,8 +169,9 @@ type AudioOptions struct {
 }
 
 // AudioTower returns an audio tower by name: of the paper "conv5" and "conv6"
-// (T/16 steps) and "lstm" and "gru" (T/2 - 2 steps), or "small", which goes with
-// the image tower of that name.
+// (T/16 steps) and "lstm" and "gru" (T/2 - 2 steps); "conv4", four convolutions
+// each with batch norm (T/8 steps); or "small", which goes with the image tower
+// of that name.
 func AudioTower(name string, o AudioOptions) (Tower, error) {
 	if o.Coeffs < 1 {
 		return Tower{}, fmt.Errorf("audio tower for %d coefficients: want at least 1", o.Coeffs)
@@ -161,6 +184,9 @@ func AudioTower(name string, o AudioOptions) (Tower, error) {
 		if name == "conv6" {
 			t.Layers = append(t.Layers, same("conv6", 17, Dim, true)) // and no fifth pool
 		}
+		return t, nil
+	case "conv4":
+		t.convNorm([]int{5, 9, 9, 9}, []int{128, 256, 384, 512}, 2)
 		return t, nil
 	case "lstm", "gru":
 		return t, t.recurrent(o)
@@ -179,6 +205,23 @@ func (t *Tower) convPool(kernels, channels []int) {
 		t.Layers = append(t.Layers, same(fmt.Sprintf("conv%d", i+1), k, channels[i], true))
 		if i > 0 {
 			t.Layers = append(t.Layers, Layer{Op: "pool", Kernel: 3, Stride: 2, Pad: 1})
+		}
+	}
+}
+
+// convNorm adds convolutions with batch norm and ReLU, the first of stride 2, the
+// first few followed by a pool that halves the time. What stands after a clip's
+// own frames is zero all along, so that a clip means the same however long its
+// minibatch is.
+func (t *Tower) convNorm(kernels, channels []int, pools int) {
+	for i, k := range kernels {
+		c := same(fmt.Sprintf("conv%d", i+1), k, channels[i], false)
+		if i == 0 {
+			c.Stride = 2
+		}
+		t.Layers = append(t.Layers, c, Layer{Op: "norm", Name: fmt.Sprintf("norm%d", i+1), ReLU: true, Mask: true})
+		if i < pools {
+			t.Layers = append(t.Layers, Layer{Op: "pool", Kernel: 3, Stride: 2, Pad: 1, Mask: true})
 		}
 	}
 }
@@ -207,87 +250,6 @@ func same(name string, kernel, channels int, relu bool) Layer {
 	return Layer{Op: "conv", Name: name, Kernel: kernel, Stride: 1, Pad: kernel / 2, Channels: channels, ReLU: relu}
 }
 
-// limits keep a model file from asking for absurd sizes.
-const (
-	maxLayers    = 64
-	maxRecurrent = 16
-	maxChannels  = 1 << 14
-	maxKernel    = 256
-	maxSide      = 1 << 14
-	maxWeights   = 1 << 28 // in one tensor
-	maxValues    = 1 << 28 // in one layer's output
-)
-
-// check says whether the layers can follow each other.
-func (t Tower) check() error {
-	if t.Dims != 1 && t.Dims != 2 {
-		return fmt.Errorf("tower %s: %d dimensions, want 1 or 2", t.Name, t.Dims)
-	}
-	if t.In < 1 || t.In > maxChannels || len(t.Layers) == 0 || len(t.Layers) > maxLayers {
-		return fmt.Errorf("tower %s: %d channels and %d layers are out of range", t.Name, t.In, len(t.Layers))
-	}
-	in, names, backward := t.In, map[string]bool{}, false
-	for i, l := range t.Layers {
-		if err := l.check(t.Dims, in); err != nil {
-			return fmt.Errorf("tower %s, layer %d: %w", t.Name, i+1, err)
-		}
-		if l.Op != "pool" {
-			if l.Name == "" || names[l.Name] {
-				return fmt.Errorf("tower %s, layer %d: name %q is empty or taken", t.Name, i+1, l.Name)
-			}
-			names[l.Name] = true
-		}
-		if backward && (l.Op == "conv" || l.Op == "pool") {
-			// The frames that count are known for the tower's output alone.
-			return fmt.Errorf("tower %s, layer %d: a %s may not follow a layer that reads backwards", t.Name, i+1, l.Op)
-		}
-		in, backward = l.out(in), backward || l.Bidirectional
-	}
-	return nil
-}
-
-func (l Layer) check(dims, in int) error {
-	if l.Bidirectional && !l.recurrent() {
-		return fmt.Errorf("a %s has no direction", l.Op)
-	}
-	switch l.Op {
-	case "norm":
-		return nil
-	case "linear", nn.LSTM, nn.GRU:
-		return l.checkProducts(dims, in)
-	case "conv", "pool":
-	default:
-		return fmt.Errorf("operation %q is not known", l.Op)
-	}
-	if l.Kernel < 1 || l.Kernel > maxKernel || l.Stride < 1 || l.Stride > maxKernel || l.Pad < 0 || l.Pad >= l.Kernel {
-		return fmt.Errorf("kernel %d, stride %d, padding %d are out of range", l.Kernel, l.Stride, l.Pad)
-	}
-	if l.Op == "pool" {
-		return nil
-	}
-	if l.Channels < 1 || l.Channels > maxChannels {
-		return fmt.Errorf("%d channels are out of range", l.Channels)
-	}
-	if w := l.Kernel * in * l.Channels; w > maxWeights || dims == 2 && w*l.Kernel > maxWeights {
-		return fmt.Errorf("a convolution %d wide from %d to %d channels is too large", l.Kernel, in, l.Channels)
-	}
-	return nil
-}
-
-// checkProducts is check for layers that are matrix products over time.
-func (l Layer) checkProducts(dims, in int) error {
-	if dims != 1 {
-		return fmt.Errorf("a %s is for sound", l.Op)
-	}
-	if l.Channels < 1 || l.Channels > maxChannels/2 {
-		return fmt.Errorf("%d channels are out of range", l.Channels)
-	}
-	if w := max(1, nn.Gates(l.Op)) * l.Channels; w*in > maxWeights || l.recurrent() && w*l.Channels > maxWeights {
-		return fmt.Errorf("a %s from %d to %d channels is too large", l.Op, in, l.Channels)
-	}
-	return nil
-}
-
 // Out is the number of channels that the tower ends in.
 func (t Tower) Out() int {
 	out := t.In
@@ -298,7 +260,8 @@ func (t Tower) Out() int {
 }
 
 // Steps is the length of the output for n frames (or a side of n pixels), 0 if
-// the input is too short.
+// the input is too short. Where the tower attends it is that of what it attends
+// over.
 func (t Tower) Steps(n int) int {
 	for _, l := range t.Layers {
 		if l.Op != "conv" && l.Op != "pool" {
@@ -310,6 +273,42 @@ func (t Tower) Steps(n int) int {
 		n = (n+2*l.Pad-l.Kernel)/l.Stride + 1
 	}
 	return n
+}
+
+// stepsOf is Steps of a clip of n frames, at least 1.
+func (t Tower) stepsOf(n int) int { return max(1, t.Steps(n)) }
+
+// Attends reports whether the tower pools its steps or places to one vector, by
+// attention.
+func (t Tower) Attends() bool { return t.attend() < len(t.Layers) }
+
+// attend is the place of the attention among the layers, their number if there
+// is none.
+func (t Tower) attend() int {
+	if i := slices.IndexFunc(t.Layers, func(l Layer) bool { return l.Op == "attend" }); i >= 0 {
+		return i
+	}
+	return len(t.Layers)
+}
+
+// masks reports whether the tower sets what stands after a clip's own frames to
+// zero, layer by layer.
+func (t Tower) masks() bool {
+	return slices.ContainsFunc(t.Layers, func(l Layer) bool { return l.Mask })
+}
+
+// Pointwise reports whether each place of the output comes of the same place of
+// the input alone, so that any of them may be left out.
+func (t Tower) Pointwise() bool {
+	return !slices.ContainsFunc(t.Layers, func(l Layer) bool {
+		return l.Op != "dropout" && l.Op != "attend" && l.Op != "linear" && !(l.Op == "conv" && l.Kernel == 1 && l.Stride == 1)
+	})
+}
+
+// With is the tower with more layers after its own.
+func (t Tower) With(more ...Layer) Tower {
+	t.Layers = slices.Concat(t.Layers, more)
+	return t
 }
 
 // largest is the number of values in the largest input or output of a layer, or

@@ -36,6 +36,21 @@ func NewStats[T Float](name string, channels int) *Stats[T] {
 // running statistics follow them (with the unbiased variance); otherwise the
 // running statistics normalise.
 func (g *Graph[T]) BatchNorm(x, gamma, beta *Node, stats *Stats[T]) *Node {
+	return g.batchNorm(x, gamma, beta, stats, nil, false)
+}
+
+// BatchNormReLU is the positive part of [Graph.BatchNorm] of x [n][t][c], and 0
+// in the rows of each clip after its own frames [n], nil for all: what stands
+// there comes of padding. It counts in the batch's statistics.
+func (g *Graph[T]) BatchNormReLU(x, gamma, beta *Node, stats *Stats[T], frames *Node) *Node {
+	s := g.shape("batchnorm: input", x, 3)
+	if frames != nil {
+		g.require("batchnorm: frames", frames, s[0])
+	}
+	return g.batchNorm(x, gamma, beta, stats, frames, true)
+}
+
+func (g *Graph[T]) batchNorm(x, gamma, beta *Node, stats *Stats[T], frames *Node, relu bool) *Node {
 	if g.err != nil {
 		return nil
 	}
@@ -52,18 +67,30 @@ func (g *Graph[T]) BatchNorm(x, gamma, beta *Node, stats *Stats[T]) *Node {
 	if g.err != nil {
 		return nil
 	}
-	n := &norm[T]{rows: size(xs) / c, c: c, training: g.training, stats: stats, mean: make([]float64, c), inv: make([]float64, c)}
-	return g.apply(&op[T]{
+	n := &norm[T]{rows: size(xs) / c, c: c, t: size(xs) / c / xs[0], relu: relu, training: g.training, stats: stats, mean: make([]float64, c), inv: make([]float64, c)}
+	o := &op[T]{
 		name: fmt.Sprintf("batchnorm %d", c), shape: xs, fail: g.Err, do: n.forward,
 		diff: func(o *op[T], in gorgonia.Nodes, out, grad *Node) gorgonia.Nodes {
+			if relu { // which is 0 after a clip's own frames, too
+				grad = g.reluGradient(o, out, grad)
+			}
 			return n.gradients(g, o, in, grad)
 		},
-	}, x, gamma, beta)
+	}
+	if relu {
+		o.name += " relu"
+	}
+	if frames == nil {
+		return g.apply(o, x, gamma, beta)
+	}
+	return g.apply(o, x, gamma, beta, frames)
 }
 
 // A norm is one batch norm layer: what its forward pass leaves for the backward.
 type norm[T Float] struct {
 	rows, c   int
+	t         int // rows of an item
+	relu      bool
 	training  bool
 	stats     *Stats[T]
 	mean, inv []float64 // of this run: mean and 1/sqrt(variance + epsilon)
@@ -85,9 +112,25 @@ func (n *norm[T]) forward(out []T, in [][]T) error {
 		s := float64(gamma[j]) * n.inv[j]
 		scale[j], shift[j] = T(s), T(float64(beta[j])-n.mean[j]*s)
 	}
+	var frames []T
+	if len(in) == 4 {
+		if frames = in[3]; checkFrames(frames, n.t) != nil {
+			return checkFrames(frames, n.t)
+		}
+	}
 	n.eachBlock(func(lo, hi, _ int) {
 		for r := lo; r < hi; r++ {
 			from, to := x[r*n.c:][:n.c], out[r*n.c:][:n.c]
+			if frames != nil && r%n.t >= int(frames[r/n.t]) {
+				clear(to)
+				continue
+			}
+			if scale, shift := scale[:len(to)], shift[:len(to)]; n.relu {
+				for j, v := range from {
+					to[j] = max(v*scale[j]+shift[j], 0)
+				}
+				continue
+			}
 			for j, v := range from {
 				to[j] = v*scale[j] + shift[j]
 			}
@@ -154,15 +197,27 @@ func (n *norm[T]) sum(k int, add func(row int, acc []float64)) []float64 {
 
 func (n *norm[T]) gradients(g *Graph[T], o *op[T], in gorgonia.Nodes, grad *Node) gorgonia.Nodes {
 	name := fmt.Sprintf("batchnorm %d", n.c)
-	channel := func(what string, add func(x, dy float64, j int) float64) *Node {
+	channel := func(what string, add func(acc []float64, x, dy []T)) *Node {
 		return g.gradient(o, &op[T]{name: what + name, shape: in[1].Shape(), fail: g.Err, do: func(out []T, in [][]T) error {
 			n.channelSums(in[0], in[1], add, out)
 			return nil
 		}}, in[0], grad)
 	}
-	dgamma := channel("d/dgamma ", func(x, dy float64, j int) float64 { return dy * (x - n.mean[j]) * n.inv[j] })
-	dbeta := channel("d/dbeta ", func(_, dy float64, _ int) float64 { return dy })
+	dgamma := channel("d/dgamma ", func(acc []float64, x, dy []T) {
+		mean, inv := n.mean[:len(acc)], n.inv[:len(acc)]
+		for j, d := range dy {
+			acc[j] += float64(d) * (float64(x[j]) - mean[j]) * inv[j]
+		}
+	})
+	dbeta := channel("d/dbeta ", func(acc []float64, _, dy []T) {
+		for j, d := range dy {
+			acc[j] += float64(d)
+		}
+	})
 	grads := gorgonia.Nodes{nil, dgamma, dbeta}
+	if len(in) == 4 {
+		grads = append(grads, nil)
+	}
 	if !o.wrt[0] {
 		return grads
 	}
@@ -171,13 +226,9 @@ func (n *norm[T]) gradients(g *Graph[T], o *op[T], in gorgonia.Nodes, grad *Node
 	return grads
 }
 
-func (n *norm[T]) channelSums(x, dy []T, term func(x, dy float64, j int) float64, out []T) {
-	sum := n.sum(1, func(row int, acc []float64) {
-		from := x[row*n.c:][:n.c]
-		for j, d := range dy[row*n.c:][:n.c] {
-			acc[j] += term(float64(from[j]), float64(d), j)
-		}
-	})
+// channelSums adds up, over all rows, what add takes of a row.
+func (n *norm[T]) channelSums(x, dy []T, add func(acc []float64, x, dy []T), out []T) {
+	sum := n.sum(1, func(row int, acc []float64) { add(acc[:n.c], x[row*n.c:][:n.c], dy[row*n.c:][:n.c]) })
 	for j := range out {
 		out[j] = T(sum[j])
 	}
@@ -192,11 +243,13 @@ func (n *norm[T]) backward(dx []T, in [][]T) error {
 		share = 0
 	}
 	n.eachBlock(func(lo, hi, _ int) {
+		mean, inv := n.mean[:n.c], n.inv[:n.c]
+		gamma, dgamma, dbeta := gamma[:n.c], dgamma[:n.c], dbeta[:n.c]
 		for r := lo; r < hi; r++ {
 			from, d, to := x[r*n.c:][:n.c], dy[r*n.c:][:n.c], dx[r*n.c:][:n.c]
 			for j := range to {
-				xhat := (float64(from[j]) - n.mean[j]) * n.inv[j]
-				to[j] = T(float64(gamma[j]) * n.inv[j] * (float64(d[j]) - share*(float64(dbeta[j])+xhat*float64(dgamma[j]))))
+				xhat := (float64(from[j]) - mean[j]) * inv[j]
+				to[j] = T(float64(gamma[j]) * inv[j] * (float64(d[j]) - share*(float64(dbeta[j])+xhat*float64(dgamma[j]))))
 			}
 		}
 	})

@@ -41,6 +41,25 @@ func TestGradients(t *testing.T) {
 			y := g.VectorAttention(p("x", 2, 4, 3), p("wh", 3, 5), p("bh", 5), p("wo", 5, 3), p("bo", 3))
 			return weighted(g, y, weights(6))
 		},
+		"attention pool": func(g *Graph[float64], p func(string, ...int) *Node) *Node {
+			y := g.AttentionPool(p("x", 3, 4, 3), p("w", 3, 1), p("b", 1), frames(g, 4, 1, 3))
+			return weighted(g, y, weights(9))
+		},
+		"attention of places": func(g *Graph[float64], p func(string, ...int) *Node) *Node {
+			return weighted(g, g.AttentionPool(p("x", 2, 3, 2, 4), p("w", 4, 1), p("b", 1), nil), weights(8))
+		},
+		"products": func(g *Graph[float64], p func(string, ...int) *Node) *Node {
+			return weighted(g, g.Products(p("a", 3, 4), p("b", 5, 4), .7), weights(15))
+		},
+		"dropout": func(g *Graph[float64], p func(string, ...int) *Node) *Node {
+			return weighted(g, g.Dropout(p("x", 3, 7), "d", .4), weights(21))
+		},
+		"masked": func(g *Graph[float64], p func(string, ...int) *Node) *Node {
+			n := frames(g, 9, 4, 1)
+			y := g.BatchNormReLU(p("x", 3, 9, 5), p("gamma", 5), p("beta", 5), NewStats[float64]("s", 5), n)
+			y = g.MaxPoolMasked(y, 3, 2, 1, g.Steps(n, func(n int) int { return (n + 1) / 2 }))
+			return weighted(g, y, weights(3*5*5))
+		},
 		"maxpool": func(g *Graph[float64], p func(string, ...int) *Node) *Node {
 			y := g.MaxPool2D(p("x", 2, 5, 7, 2), Pool{3, 2, 2, 2, 1, 1})
 			z := g.MaxPool1D(p("z", 2, 9, 3), 3, 2, 1)
@@ -127,4 +146,65 @@ func noise(r *rand.Rand, n int) []float64 {
 		out[i] = r.NormFloat64()
 	}
 	return out
+}
+
+// TestDropout: the share that is dropped is the rate, the mean stays, and what
+// is drawn follows from seed, step and name alone.
+func TestDropout(t *testing.T) {
+	const n = 50_001
+	run := func(seed uint64, step int64, name string, rate float64, training bool) []float32 {
+		ws := NewWorkspace[float32]()
+		g := NewGraph(ws, training)
+		x := g.Input("x", 3, n/3)
+		y := g.Dropout(x, name, rate)
+		m := compiled(t, g, nil)
+		for i := range m.Data(x) {
+			m.Data(x)[i] = 2
+		}
+		ws.Draw(seed, step)
+		mustRun(t, m)
+		return m.Data(y)
+	}
+	for _, rate := range []float64{0, .1, .5, .9} {
+		dropped, sum := 0., 0.
+		for _, v := range run(1, 2, "a", rate, true) {
+			if v == 0 {
+				dropped++
+			}
+			sum += float64(v)
+		}
+		if math.Abs(dropped/n-rate) > .01 || math.Abs(sum/n-2) > .1 {
+			t.Errorf("rate %v: %v dropped, mean %v", rate, dropped/n, sum/n)
+		}
+	}
+	want := run(1, 2, "a", .5, true)
+	for name, got := range map[string][]float32{"seed": run(2, 2, "a", .5, true), "step": run(1, 3, "a", .5, true), "name": run(1, 2, "b", .5, true)} {
+		if same := agreeing(got, want); same < 45*n/100 || same > 55*n/100 {
+			t.Errorf("another %s: %d of %d values are the same", name, same, n)
+		}
+	}
+	if agreeing(want[:n/3], want[n/3:]) > 55*n/300 {
+		t.Error("two items are dropped alike")
+	}
+	if agreeing(run(1, 2, "a", .5, true), want) != n {
+		t.Error("a step drops something else when done again")
+	}
+	for _, v := range run(1, 2, "a", .5, false) {
+		if v != 2 {
+			t.Fatal("values are dropped outside training")
+		}
+	}
+	g := NewGraph(NewWorkspace[float32](), true)
+	if g.Dropout(g.Input("x", 2), "a", 1); g.Err() == nil {
+		t.Error("a rate of 1 was taken")
+	}
+}
+
+func agreeing(a, b []float32) (n int) {
+	for i := range min(len(a), len(b)) {
+		if a[i] == b[i] {
+			n++
+		}
+	}
+	return n
 }

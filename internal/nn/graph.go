@@ -35,6 +35,8 @@ type Workspace[T Float] struct {
 	ints   map[string][]int32
 	totals map[string][]float64
 	packs  map[string]*kernel.Packed[T]
+	seed   uint64 // of what dropouts draw
+	step   uint64
 }
 
 // NewWorkspace returns an empty workspace.

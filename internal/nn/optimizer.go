@@ -29,6 +29,7 @@ type OptimizerOptions struct {
 	Beta1, Beta2, Epsilon float64 // of adam, adamw, amsgrad
 	Momentum              float64 // of sgd, nesterov
 	WeightDecay           float64
+	DecayMatrices         bool // weight decay leaves biases and the weights of norms alone
 }
 
 // An Optimizer changes parameters by their gradients, in place and in one pass
@@ -40,7 +41,8 @@ type Optimizer[T Float] struct {
 	Moments      []Moment[T]
 
 	o    OptimizerOptions
-	work [][]T // of a model's parameters and their gradients
+	free []bool // of weight decay
+	work [][]T  // of a model's parameters and their gradients
 }
 
 // A Moment is what an optimizer remembers of each parameter.
@@ -66,6 +68,9 @@ func NewOptimizer[T Float](params []*Param[T], o OptimizerOptions) (*Optimizer[T
 		names = []string{"m"}
 	}
 	s := &Optimizer[T]{o: o}
+	for _, p := range params {
+		s.free = append(s.free, o.DecayMatrices && len(p.Shape) < 2)
+	}
 	for _, name := range names {
 		m := Moment[T]{Name: name}
 		for _, p := range params {
@@ -96,7 +101,7 @@ func (s *Optimizer[T]) Step(model []gorgonia.ValueGrad) error {
 			}
 			s.work = append(s.work, m.Of[i])
 		}
-		s.step(w, g, s.work)
+		s.step(w, g, s.work, i < len(s.free) && s.free[i])
 	}
 	s.Steps++
 	return nil
@@ -116,9 +121,9 @@ func values[T Float](p gorgonia.ValueGrad) (w, g []T, err error) {
 	return w, g, nil
 }
 
-func (s *Optimizer[T]) step(w, g []T, moments [][]T) {
+func (s *Optimizer[T]) step(w, g []T, moments [][]T, free bool) {
 	lr, o := s.LearningRate, s.o
-	if o.WeightDecay != 0 {
+	if o.WeightDecay != 0 && !free {
 		if o.Kind == AdamW {
 			kernel.Scale(T(1-lr*o.WeightDecay), w)
 		} else {

@@ -45,17 +45,23 @@ type Pool struct {
 // MaxPool2D pools x [n][h][w][c].
 func (g *Graph[T]) MaxPool2D(x *Node, p Pool) *Node {
 	s := g.shape("maxpool: input", x, 4)
-	return g.maxPool(fmt.Sprintf("maxpool2d %dx%d/%d", p.KH, p.KW, p.StrideH), x, kernel.Pool2D(p), s[0], s[1], s[2], s[3], false)
+	return g.maxPool(fmt.Sprintf("maxpool2d %dx%d/%d", p.KH, p.KW, p.StrideH), x, kernel.Pool2D(p), s[0], s[1], s[2], s[3], nil, false)
 }
 
 // MaxPool1D pools x [n][t][c] over time with windows of k frames.
 func (g *Graph[T]) MaxPool1D(x *Node, k, stride, pad int) *Node {
-	s := g.shape("maxpool: input", x, 3)
-	p := kernel.Pool2D{KH: 1, KW: k, StrideH: 1, StrideW: stride, PadW: pad}
-	return g.maxPool(fmt.Sprintf("maxpool1d %d/%d", k, stride), x, p, s[0], 1, s[1], s[2], true)
+	return g.MaxPoolMasked(x, k, stride, pad, nil)
 }
 
-func (g *Graph[T]) maxPool(name string, x *Node, p kernel.Pool2D, n, h, w, ch int, time bool) *Node {
+// MaxPoolMasked is MaxPool1D with zeros in the rows of each clip after its own
+// frames [n] of the output, nil for none.
+func (g *Graph[T]) MaxPoolMasked(x *Node, k, stride, pad int, frames *Node) *Node {
+	s := g.shape("maxpool: input", x, 3)
+	p := kernel.Pool2D{KH: 1, KW: k, StrideH: 1, StrideW: stride, PadW: pad}
+	return g.maxPool(fmt.Sprintf("maxpool1d %d/%d", k, stride), x, p, s[0], 1, s[1], s[2], frames, true)
+}
+
+func (g *Graph[T]) maxPool(name string, x *Node, p kernel.Pool2D, n, h, w, ch int, frames *Node, time bool) *Node {
 	if g.err != nil {
 		return nil
 	}
@@ -76,18 +82,43 @@ func (g *Graph[T]) maxPool(name string, x *Node, p kernel.Pool2D, n, h, w, ch in
 	places := func() []int32 { return g.ws.places(o.key, n*oh*ow*ch) }
 	o.do = func(out []T, in [][]T) error {
 		kernel.MaxPoolForward(p, n, h, w, ch, in[0], out, places())
-		return nil
+		if len(in) == 1 {
+			return nil
+		}
+		return maskPool(in[1], ow, ch, out, places())
 	}
 	o.diff = func(o *op[T], in gorgonia.Nodes, out, grad *Node) gorgonia.Nodes {
-		return gorgonia.Nodes{g.gradient(o, &op[T]{
+		grads := make(gorgonia.Nodes, len(in))
+		grads[0] = g.gradient(o, &op[T]{
 			name: "d/dx " + name, shape: in[0].Shape(), fail: g.Err,
 			do: func(dx []T, in [][]T) error {
 				kernel.MaxPoolBackward(p, n, h, w, ch, in[0], places(), dx)
 				return nil
 			},
-		}, grad)}
+		}, grad)
+		return grads
 	}
-	return g.apply(o, x)
+	if frames == nil {
+		return g.apply(o, x)
+	}
+	g.require(name+": frames", frames, n)
+	return g.apply(o, x, frames)
+}
+
+// maskPool sets the rows of each clip from its own frames on to zeros that come
+// from nowhere.
+func maskPool[T Float](frames []T, t, ch int, y []T, places []int32) error {
+	if err := checkFrames(frames, t); err != nil {
+		return err
+	}
+	for k, f := range frames {
+		after := places[(k*t+int(f))*ch : (k+1)*t*ch]
+		clear(y[(k*t+int(f))*ch : (k+1)*t*ch])
+		for i := range after {
+			after[i] = -1
+		}
+	}
+	return nil
 }
 
 // Concat puts the channels of a and b, [n][t][c] both, side by side:

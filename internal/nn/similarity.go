@@ -43,7 +43,7 @@ func (g *Graph[T]) Similarity(kind string, images, audio, frames *Node, scale fl
 	o := &op[T]{name: kind, shape: []int{is[0], as[0]}, fail: g.Err}
 	s.of = o
 	o.do = func(out []T, in [][]T) error {
-		if err := s.checkFrames(in[2]); err != nil {
+		if err := checkFrames(in[2], s.t); err != nil {
 			return err
 		}
 		s.forward(in[0], in[1], in[2], out)
@@ -71,15 +71,6 @@ type similarity[T Float] struct {
 	places, t, c  int
 	ws            *Workspace[T]
 	of            *op[T]
-}
-
-func (s *similarity[T]) checkFrames(frames []T) error {
-	for j, f := range frames {
-		if f != f || f < 1 || int(f) > s.t {
-			return fmt.Errorf("clip %d has %v frames, want 1 to %d", j, f, s.t)
-		}
-	}
-	return nil
 }
 
 // steps is how many maxima a pair has: one a frame, or one a place.

@@ -1,0 +1,142 @@
+package learn
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/hearsight/hearsight/internal/model"
+)
+
+// moments are sums over rows of numbers, each column's and that of all squares.
+type moments struct {
+	rows         int
+	sum, squares []float64
+	all          float64 // squares of all columns
+}
+
+func newMoments(columns int) *moments {
+	return &moments{sum: make([]float64, columns), squares: make([]float64, columns)}
+}
+
+func (m *moments) add(x []float32) error {
+	c := len(m.sum)
+	if len(x)%c != 0 {
+		return fmt.Errorf("%d values are no whole number of frames of %d", len(x), c)
+	}
+	for ; len(x) > 0; x = x[c:] {
+		m.rows++
+		for j, v := range x[:c] {
+			square := float64(v) * float64(v)
+			m.sum[j] += float64(v)
+			m.squares[j] += square
+			m.all += square
+		}
+	}
+	return nil
+}
+
+func (m *moments) join(o *moments) {
+	m.rows += o.rows
+	m.all += o.all
+	for j := range m.sum {
+		m.sum[j] += o.sum[j]
+		m.squares[j] += o.squares[j]
+	}
+}
+
+// norm is the mean of each column, and either the deviation of each about it or
+// the one deviation of all values about their grand mean.
+func (m *moments) norm(each bool) (*model.CoeffNorm, error) {
+	if m.rows == 0 {
+		return nil, errors.New("corpus norm: no frames")
+	}
+	c, rows := len(m.sum), float64(m.rows)
+	norm := &model.CoeffNorm{Mean: make([]float64, c)}
+	grand := 0.0
+	for j, s := range m.sum {
+		norm.Mean[j] = s / rows
+		grand += norm.Mean[j] / float64(c)
+	}
+	if !each {
+		norm.Std = math.Sqrt(m.all/float64(m.rows*c) - grand*grand)
+		if !(norm.Std > 0) {
+			return nil, errors.New("corpus norm: all coefficients are equal")
+		}
+		return norm, nil
+	}
+	for j, s := range m.squares {
+		norm.Stds = append(norm.Stds, math.Sqrt(s/rows-norm.Mean[j]*norm.Mean[j]))
+		if !(norm.Stds[j] > 0) {
+			return nil, fmt.Errorf("corpus norm: coefficient %d is the same in all frames: normalize: corpus divides by one deviation of all", j)
+		}
+	}
+	return norm, nil
+}
+
+// corpusNorm is the norm of the frames of the clips of the pairs, each clip once,
+// in the order of the pairs.
+func corpusNorm(pairs []Pair, clips Clips, coeffs int, each bool) (*model.CoeffNorm, error) {
+	seen, m := map[int]bool{}, newMoments(coeffs)
+	for _, p := range pairs {
+		if seen[p.Clip] {
+			continue
+		}
+		seen[p.Clip] = true
+		x, err := clips.Frames(p.Clip)
+		if err == nil {
+			err = m.add(x)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("clip of %s: %w", p.ID, err)
+		}
+	}
+	return m.norm(each)
+}
+
+// normBlock is how many feature maps are added up before their sums are.
+const normBlock = 64
+
+// mapNorm is the norm of the places of the feature maps of the pairs' photos,
+// each photo once.
+func mapNorm(pairs []Pair, images Images, channels int) (*model.CoeffNorm, error) {
+	var once []Pair
+	seen := map[int]bool{}
+	for _, p := range pairs {
+		if !seen[p.Image] {
+			once = append(once, p)
+			seen[p.Image] = true
+		}
+	}
+	blocks := make([]*moments, (len(once)+normBlock-1)/normBlock)
+	err := each(len(blocks), func(b int) error {
+		m, half := newMoments(channels), halves()
+		var x []float32
+		for _, p := range once[b*normBlock : min(len(once), (b+1)*normBlock)] {
+			img, err := images.Image(p.Image)
+			if err == nil && img.Half == nil {
+				err = errors.New("is no feature map")
+			}
+			x = x[:0]
+			for _, h := range img.Half {
+				x = append(x, half[h])
+			}
+			if err == nil {
+				err = m.add(x)
+			}
+			if err != nil {
+				return fmt.Errorf("image %s: %w", p.Photo, err)
+			}
+		}
+		blocks[b] = m
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	sum := newMoments(channels)
+	for _, m := range blocks {
+		sum.join(m)
+	}
+	return sum.norm(false)
+}
