@@ -31,6 +31,7 @@ type app struct {
 	store   string
 	numeric string
 	json    bool
+	details bool // metrics and score: all that is known of the scores
 }
 
 func (a *app) globalFlags(root *cobra.Command) {

@@ -114,7 +114,15 @@ func export(ctx context.Context, art *artifacts.Artifact, dir string) (int, erro
 	return len(art.Manifest.Parts), nil
 }
 
-func writeFrom(path string, r io.Reader) (err error) {
+func writeFrom(path string, r io.Reader) error {
+	return writeWith(path, func(w io.Writer) error {
+		_, err := io.Copy(w, r)
+		return err
+	})
+}
+
+// writeWith writes the file at path, whole or not at all, and makes its folder.
+func writeWith(path string, fill func(io.Writer) error) (err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
@@ -123,7 +131,7 @@ func writeFrom(path string, r io.Reader) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
-	if _, err := io.Copy(w, r); err != nil {
+	if err := fill(w); err != nil {
 		return err
 	}
 	return w.Commit()

@@ -13,10 +13,10 @@ import (
 )
 
 func (a *app) metricsCommand() *cobra.Command {
-	return &cobra.Command{
+	c := &cobra.Command{
 		Use:     "metrics",
 		Short:   "Print the scores of every system that has been scored",
-		Example: "  hearsight metrics\n  hearsight metrics --json",
+		Example: "  hearsight metrics\n  hearsight metrics --details    intervals, draws, by length and voice, the hardest captions\n  hearsight metrics --json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			return a.planned(c.Context(), pipeline.Selection{}, func(p *pipeline.Plan, _ *artifacts.Store) error {
 				all, err := scored(p)
@@ -33,6 +33,8 @@ func (a *app) metricsCommand() *cobra.Command {
 			})
 		},
 	}
+	c.Flags().BoolVar(&a.details, "details", false, "print intervals, draws, scores by length and voice, and the hardest captions too")
+	return c
 }
 
 // scored reads the metrics of every score in the plan that is there.
@@ -117,6 +119,9 @@ func (a *app) printMetrics(all []table.Metrics) error {
 		}
 	}
 	fmt.Fprintln(a.stdout, "P@k: the share of queries whose partner is among the k best; in brackets the 95 % Wilson interval")
+	if a.details {
+		return a.printDetails(all)
+	}
 	return nil
 }
 

@@ -64,8 +64,8 @@ func (s Shape) Source() string {
 // Data is joined pairs. It implements learn.Clips and learn.Images.
 type Data struct {
 	shape  Shape
-	pairs  map[string][]learn.Pair // by split, in order of caption ids
-	group  map[string]string       // caption id -> group
+	pairs  map[string][]learn.Pair  // by split, in order of caption ids
+	about  map[string]table.Caption // caption id -> what is known of it
 	clips  column[[]float32]
 	images column[learn.Image]
 	close  []func() error
@@ -100,7 +100,7 @@ func (c *column[V]) get(i int) (V, error) {
 
 // Open joins the inputs. The caller closes the Data.
 func Open[P any](in Inputs[P]) (*Data, error) {
-	d := &Data{pairs: map[string][]learn.Pair{}, group: map[string]string{}}
+	d := &Data{pairs: map[string][]learn.Pair{}, about: map[string]table.Caption{}}
 	images, err := openImages(d, in)
 	if err != nil {
 		return nil, errors.Join(err, d.Close())
@@ -144,8 +144,8 @@ func (d *Data) Splits() []string {
 	return slices.Sorted(maps.Keys(d.pairs))
 }
 
-// Group returns the group of a caption, empty for none.
-func (d *Data) Group(id string) string { return d.group[id] }
+// Caption returns the caption of a pair, by its id.
+func (d *Data) Caption(id string) table.Caption { return d.about[id] }
 
 func join[P any](d *Data, pairs rows.Parts[P], clips, images map[string]int) error {
 	captions, err := rows.All(table.Captions, pairs)
@@ -165,9 +165,7 @@ func join[P any](d *Data, pairs rows.Parts[P], clips, images map[string]int) err
 			continue
 		}
 		d.pairs[c.Split] = append(d.pairs[c.Split], learn.Pair{ID: c.ID, Photo: c.PhotoID, Clip: clip, Image: image})
-		if c.Group != "" {
-			d.group[c.ID] = c.Group
-		}
+		d.about[c.ID] = c
 	}
 	for _, p := range d.pairs {
 		slices.SortFunc(p, func(a, b learn.Pair) int { return strings.Compare(a.ID, b.ID) })

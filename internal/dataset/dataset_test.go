@@ -139,8 +139,8 @@ func TestJoin(t *testing.T) {
 		t.Error("a split without pairs has pairs")
 	}
 	for id, want := range map[string]string{"a0": "g", "a1": "h", "b0": "", "no clip": "", "none": ""} {
-		if got := d.Group(id); got != want {
-			t.Errorf("group of %s is %q, want %q", id, got, want)
+		if got := d.Caption(id); got.Group != want {
+			t.Errorf("caption %s is %+v, want group %q", id, got, want)
 		}
 	}
 }

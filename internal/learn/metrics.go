@@ -96,8 +96,11 @@ func rank(query int, right []int, candidates int, score func(int) float64) Rank 
 	return r
 }
 
-// within is the chance that the right answer is among the first k.
-func (r Rank) within(k int) float64 {
+// Worst is the rank with all equal wrong candidates before the right one.
+func (r Rank) Worst() int { return r.Greater + r.Ties + 1 }
+
+// Within is the chance that the right answer is among the first k.
+func (r Rank) Within(k int) float64 {
 	miss := 1.0 // that none of the right ones is in the k-Greater places left
 	for i := range max(0, k-r.Greater) {
 		left := r.Ties - i
@@ -109,8 +112,8 @@ func (r Rank) within(k int) float64 {
 	return 1 - miss
 }
 
-// reciprocal is the expected value of 1/rank.
-func (r Rank) reciprocal() float64 {
+// Reciprocal is the expected value of 1/rank.
+func (r Rank) Reciprocal() float64 {
 	sum, before := 0.0, 1.0 // before: the chance that no right one came yet
 	for i := 0; i <= r.Ties; i++ {
 		left := float64(r.Ties - i)
@@ -146,11 +149,11 @@ func Summarize(ranks []Rank) Metrics {
 	all := make([]float64, m.N)
 	n := float64(m.N)
 	for i, r := range ranks {
-		m.P1 += r.within(1)
-		m.P5 += r.within(5)
-		m.P10 += r.within(10)
+		m.P1 += r.Within(1)
+		m.P5 += r.Within(5)
+		m.P10 += r.Within(10)
 		m.MeanRank += r.Rank
-		m.MRR += r.reciprocal()
+		m.MRR += r.Reciprocal()
 		if r.Ties > 0 {
 			m.Ties++
 		}

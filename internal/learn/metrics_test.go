@@ -84,7 +84,7 @@ func TestMetricsGolden(t *testing.T) {
 				t.Fatalf("%s %s: %v, %v", c.entry, key, rules, err)
 			}
 			same(t, c.file+" "+direction+" optimistic", byRule(ranks, func(r Rank) float64 { return float64(1 + r.Greater) }), rules["optimistic"])
-			same(t, c.file+" "+direction+" pessimistic", byRule(ranks, func(r Rank) float64 { return float64(1 + r.Greater + r.Ties) }), rules["pessimistic"])
+			same(t, c.file+" "+direction+" pessimistic", byRule(ranks, func(r Rank) float64 { return float64(r.Worst()) }), rules["pessimistic"])
 			s := Summarize(ranks)
 			if rules["expected"] != nil {
 				same(t, c.file+" "+direction+" expected", map[string]float64{"R@1": s.P1, "R@5": s.P5, "R@10": s.P10}, rules["expected"])
@@ -153,11 +153,11 @@ func TestTiesOfMany(t *testing.T) {
 		}
 	}
 	for k := 1; k <= 6; k++ {
-		if got := r.within(k); math.Abs(got-hit[k]/n) > 1e-12 {
+		if got := r.Within(k); math.Abs(got-hit[k]/n) > 1e-12 {
 			t.Errorf("within %d: %v, want %v", k, got, hit[k]/n)
 		}
 	}
-	if got := r.reciprocal(); math.Abs(got-mrr/n) > 1e-12 {
+	if got := r.Reciprocal(); math.Abs(got-mrr/n) > 1e-12 {
 		t.Errorf("reciprocal rank %v, want %v", got, mrr/n)
 	}
 	m := Matrix{Images: 1, Clips: 6, S: []float64{1, 1, 1, 1, 1, 2}}

@@ -48,7 +48,7 @@ func (a *Array) F32() []float32 {
 	return out
 }
 
-// ReadFile reads the .npy file at path.
+// ReadFile reads the .npy file at path, which must hold nothing else.
 func ReadFile(path string) (*Array, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -56,6 +56,12 @@ func ReadFile(path string) (*Array, error) {
 	}
 	defer f.Close()
 	a, err := Read(f)
+	if err == nil {
+		var more [1]byte
+		if n, _ := f.Read(more[:]); n > 0 {
+			err = fmt.Errorf("npy: there is more in the file than an array of shape %v: it is damaged", a.Shape)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
@@ -172,10 +178,18 @@ func headerLen(r io.Reader, version byte) (int, error) {
 	return int(n), nil
 }
 
+// only is the match of an entry that is there once: of two, Python takes the last.
+func only(re *regexp.Regexp, text string) []string {
+	if m := re.FindAllStringSubmatch(text, 2); len(m) == 1 {
+		return m[0]
+	}
+	return nil
+}
+
 func parseHeader(text string) (*header, error) {
-	descr, fortran, shape := descrRE.FindStringSubmatch(text), fortranRE.FindStringSubmatch(text), shapeRE.FindStringSubmatch(text)
+	descr, fortran, shape := only(descrRE, text), only(fortranRE, text), only(shapeRE, text)
 	if descr == nil || fortran == nil || shape == nil {
-		return nil, fmt.Errorf("npy: header %.80q lacks a plain descr, fortran_order or shape", text)
+		return nil, fmt.Errorf("npy: header %.80q lacks a plain descr, fortran_order or shape, or has two", text)
 	}
 	h := &header{descr: descr[1], fortran: fortran[1] == "True", shape: []int{}}
 	for _, s := range strings.Split(shape[1], ",") {

@@ -42,7 +42,7 @@ import (
 
 // A Format writes and reads the rows of one artifact type. Its values are
 // made by this package: Captions, Photos, Clips, MFCCs, Images, FeatureMaps,
-// Rejects, Ranks, Curve. A Format is safe for concurrent use.
+// Rejects, Ranks, Queries, Curve. A Format is safe for concurrent use.
 type Format[R any] struct {
 	schema string
 	id     func(*R) string

@@ -177,6 +177,10 @@ func TestRoundTrip(t *testing.T) {
 		roundTrip(t, Ranks, []Rank{{SpeechToImage, "q", "p", 1.5, 3.25, 1, "x", 3.25, 100, "test100"}},
 			func(r Rank) Key { return Key{r.Direction, ""} })
 	})
+	t.Run("queries", func(t *testing.T) {
+		roundTrip(t, Queries, []Query{{"c", "test", "p", "a dog", 2, "en-us", 1.5, 2, 3.25, "q", 3.25, 1, 1, "d", -1, 2, 1}},
+			func(r Query) Key { return Key{r.Caption, ""} })
+	})
 	t.Run("curve", func(t *testing.T) {
 		b := encode(t, Curve, []CurvePoint{{1, 0.5, 32, 2, 1e-3, math.NaN(), math.NaN(), math.NaN()}, {2, 1, 64, 1.9, 1e-3, .1, .2, .3}})
 		got, err := collect(Curve, b)

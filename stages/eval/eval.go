@@ -2,23 +2,24 @@
 // and how often a query finds its own partner among the best.
 //
 // The main direction is the paper's, from speech to photo; the other is scored
-// beside it. "P@k" is the share of queries whose partner is among the k best
-// (recall@k), with a Wilson interval; equals count by their expected rank. The
-// result holds the numbers (metrics.json), every query's rank (ranks.parquet)
-// and all similarities (similarity-SET.npy, photos by clips, float32).
+// beside it, a photo with several captions by the best placed. "P@k" is the
+// share of queries whose partner is among the k best (recall@k), with a Wilson
+// and a bootstrap interval; equals count by their expected rank. With draws the
+// same is said of disjoint random draws of photos, as the paper scores 100
+// pairs. The result holds the numbers and a digest of the pairs (metrics.json),
+// a row a caption (queries.parquet), every query's rank (ranks.parquet) and all
+// similarities (similarity-SET.npy, photos by clips, float32).
 package eval
 
 import (
 	"context"
 	"fmt"
-	"io"
 	"slices"
 
 	"github.com/hearsight/hearsight/artifacts"
 	"github.com/hearsight/hearsight/internal/dataset"
-	"github.com/hearsight/hearsight/internal/learn"
 	"github.com/hearsight/hearsight/internal/model"
-	"github.com/hearsight/hearsight/internal/npy"
+	"github.com/hearsight/hearsight/internal/retrieval"
 	"github.com/hearsight/hearsight/internal/rows"
 	"github.com/hearsight/hearsight/internal/table"
 	"github.com/hearsight/hearsight/spec"
@@ -29,23 +30,27 @@ import (
 var Kind = stage.New(stage.Kind{
 	Name:    "eval",
 	Doc:     "score a model: P@1/5/10 both ways, ranks, similarities",
-	Version: 2,
+	Version: 3,
 	Inputs: []stage.Input{
 		{Name: "model", Doc: "the model", Types: []string{"model"}},
 		{Name: "pairs", Doc: "captions, with the sets they belong to", Types: []string{"pairs"}},
 		{Name: "mfcc", Doc: "the captions' sound", Types: []string{"mfcc"}},
 		{Name: "features", Doc: "the photos, as the model's image tower takes them", Types: []string{"features"}, Optional: true},
 		{Name: "images", Doc: "the same for a model that starts from pixels", Types: []string{"images"}, Optional: true},
+		{Name: "speech", Doc: "the clips, for scores by voice", Types: []string{"speech", "wav"}, Optional: true},
 	},
 	Output:  "scores",
 	Numeric: true,
 	CPUs:    stage.AllCPUs,
-}, Params{Sets: []string{"validation", "hard", "test"}}, run)
+}, Params{Sets: []string{"validation", "hard", "test"}, DrawPhotos: 100, Seed: 1}, run)
 
 // Params are the parameters of Kind.
 type Params struct {
-	System string   `json:"system" doc:"name of the system in tables; empty: model"`
-	Sets   []string `json:"sets" doc:"splits to score; the first that has pairs is the main one"`
+	System     string   `json:"system" doc:"name of the system in tables; empty: model"`
+	Sets       []string `json:"sets" doc:"splits to score; the first that has pairs is the main one"`
+	Draws      int      `json:"draws" doc:"disjoint draws of photos to score beside each set, as far as it has photos for them; 0: none" min:"0" max:"1000"`
+	DrawPhotos int      `json:"draw_photos" doc:"photos of each draw: the paper has 100" min:"1" unit:"photos"`
+	Seed       int64    `json:"seed" doc:"what draws and bootstrap intervals are drawn from"`
 }
 
 // Check implements stage.Checker.
@@ -96,16 +101,7 @@ func load(t *stage.Task) (*model.Model[float32], error) {
 	return model.Load(config, weights)
 }
 
-// setScores is what one set of pairs gave.
-type setScores struct {
-	name    string
-	pairs   []learn.Pair
-	matrix  learn.Matrix
-	metrics table.SetMetrics
-	ranks   []table.Rank
-}
-
-func write(ctx context.Context, t *stage.Task, p Params, notes []model.KeyString, scores []setScores) error {
+func write(ctx context.Context, t *stage.Task, p Params, notes []model.KeyString, scores []retrieval.Scored) error {
 	m := table.Metrics{System: p.System, Settings: map[string]string{}}
 	if m.System == "" {
 		m.System = "model"
@@ -117,35 +113,10 @@ func write(ctx context.Context, t *stage.Task, p Params, notes []model.KeyString
 		}
 		m.Settings[n.Key] = n.Value
 	}
-	var ranks []table.Rank
-	for _, s := range scores {
-		m.Sets = append(m.Sets, s.metrics)
-		ranks = append(ranks, s.ranks...)
-		err := t.Write(ctx, "similarity-"+s.name+".npy", "", func(w io.Writer) (int64, error) {
-			flat := make([]float32, len(s.matrix.S))
-			for i, v := range s.matrix.S {
-				flat[i] = float32(v)
-			}
-			return 0, npy.Write(w, []int{s.matrix.Images, s.matrix.Clips}, flat)
-		})
-		if err != nil {
-			return fmt.Errorf("write similarities: %w", err)
+	for _, part := range retrieval.Parts(m, scores) {
+		if err := t.Write(ctx, part.Name, part.Schema, part.Write); err != nil {
+			return fmt.Errorf("write %s: %w", part.Name, err)
 		}
-	}
-	if err := t.Write(ctx, "metrics.json", table.MetricsSchema, func(w io.Writer) (int64, error) { return 0, table.WriteMetrics(w, m) }); err != nil {
-		return fmt.Errorf("write metrics: %w", err)
-	}
-	err := t.Write(ctx, "ranks"+table.Ranks.Ext(), table.Ranks.Schema(), func(w io.Writer) (int64, error) {
-		return table.Ranks.Write(w, func(yield func(table.Rank, error) bool) {
-			for _, r := range ranks {
-				if !yield(r, nil) {
-					return
-				}
-			}
-		})
-	})
-	if err != nil {
-		return fmt.Errorf("write ranks: %w", err)
 	}
 	return nil
 }

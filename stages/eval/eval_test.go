@@ -93,7 +93,7 @@ func data(t *testing.T, s *artifacts.Store, photos int, pairs ...pair) ports {
 	var captions []table.Caption
 	var clips []table.MFCC
 	for k, p := range pairs {
-		captions = append(captions, table.Caption{ID: p.id, PhotoID: p.photo, Split: p.split, Group: p.group})
+		captions = append(captions, table.Caption{ID: p.id, PhotoID: p.photo, Split: p.split, Group: p.group, Text: "a caption"})
 		var frames []float32
 		for range 1 + k%5 { // from one frame to one more than the model takes
 			frames = append(frames, p.clip[:]...)
@@ -280,6 +280,52 @@ func TestSetsAndRanks(t *testing.T) {
 	}
 	if d := cmp.Diff(want, ranksOf(t, a, "validation"), cmpopts.IgnoreFields(table.Rank{}, "Ties")); d != "" {
 		t.Error(d)
+	}
+}
+
+// TestRows: what is known of a caption stands beside how it fared, both ways, in
+// the order of the matrix; a set too small for the draws says so.
+func TestRows(t *testing.T) {
+	s := stagetest.Store(t)
+	var pairs []pair
+	var clips []table.Clip
+	for i := range 6 {
+		pairs = append(pairs, pair{fmt.Sprintf("c%d", i), fmt.Sprintf("p%d", i/2*2), "test", "", unit(i)}) // the second of each is wrong
+		clips = append(clips, table.Clip{ID: fmt.Sprintf("c%d", i), Voice: fmt.Sprintf("v%d", i%2)})
+	}
+	in := data(t, s, 6, pairs...)
+	in["model"] = []*artifacts.Artifact{photoModel(t, s, 1)}
+	in["speech"] = []*artifacts.Artifact{stagetest.Artifact(t, s, "speech", stagetest.Part("clips-00.parquet", table.Clips, append(clips, table.Clip{ID: "more", Voice: "v9"})...))}
+	r := stagetest.MustRun(t, Kind, stagetest.Options{Store: s, Inputs: in, Params: map[string]any{"draws": 2, "draw_photos": 2}})
+	if w := r.Warnings(); len(w) != 1 || !strings.Contains(w[0], "set test: 1 draws of 2 photos in place of 2: it has 3 photos") {
+		t.Errorf("warnings %q", w)
+	}
+	m, err := table.ReadMetrics(bytes.NewReader(stagetest.Bytes(t, r.Artifact, "metrics.json")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := m.Sets[0]
+	if set.Draws == nil || len(set.Draws.One.Each) != 1 || !strings.HasPrefix(set.PairsDigest, "sha256:") || set.SpeechToImage.Bootstrap == nil {
+		t.Errorf("metrics are %+v", set)
+	}
+	if v := set.ByVoice; len(v) != 2 || v[0].Name != "v0" || v[0].SpeechToImage.P1.Value != 1 || v[1].SpeechToImage.P1.Value != 1./3 {
+		t.Errorf("by voice: %+v", v) // the wrong ones score 0 with all three photos
+	}
+	if p := set.ImageToSpeech.P1.Value; p != 1 {
+		t.Errorf("P@1 of photos with one right and one wrong caption is %v", p)
+	}
+	got := stagetest.Rows(t, r.Artifact, table.Queries)
+	if len(got) != 6 {
+		t.Fatalf("%d rows", len(got))
+	}
+	for j, q := range got {
+		wantRank := 1.
+		if j%2 == 1 {
+			wantRank = 2 // of three equals
+		}
+		if q.Caption != fmt.Sprintf("c%d", j) || q.Photo != fmt.Sprintf("p%d", j/2*2) || q.Voice != fmt.Sprintf("v%d", j%2) || q.Text != "a caption" || q.Words != 2 || q.Rank != wantRank || q.Score != float64(1-j%2) || q.ImpostorScore != 0 || q.Set != "test" {
+			t.Errorf("row %d: %+v", j, q)
+		}
 	}
 }
 

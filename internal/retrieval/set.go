@@ -1,0 +1,236 @@
+package retrieval
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/hearsight/hearsight/internal/learn"
+	"github.com/hearsight/hearsight/internal/table"
+)
+
+// A Caption is a spoken query and what is known of it.
+type Caption struct {
+	table.Caption
+	Voice string
+}
+
+// A Set is what is scored together: every photo with every caption.
+type Set struct {
+	Name     string
+	Captions []Caption    // columns of Matrix
+	Photos   []string     // rows of Matrix; those that no caption describes are candidates only
+	Matrix   learn.Matrix // higher is nearer
+}
+
+// Options are what a result may depend on beside the set.
+type Options struct {
+	Seed       int64 // of draws and resamples
+	Draws      int   // disjoint draws of photos; 0 for none
+	DrawPhotos int   // photos of each
+}
+
+// A Result is a set's scores.
+type Result struct {
+	Metrics table.SetMetrics
+	Ranks   []table.Rank  // both directions, in the order of the matrix
+	Queries []table.Query // in the order of the captions
+}
+
+// partners returns the row of each caption's photo.
+func (s *Set) partners() ([]int, error) {
+	row := make(map[string]int, len(s.Photos))
+	for i, p := range s.Photos {
+		if _, twice := row[p]; twice {
+			return nil, fmt.Errorf("set %s: photo %q is there twice", s.Name, p)
+		}
+		row[p] = i
+	}
+	of, seen := make([]int, len(s.Captions)), make(map[string]bool, len(s.Captions))
+	for j, c := range s.Captions {
+		i, ok := row[c.PhotoID]
+		if !ok {
+			return nil, fmt.Errorf("set %s: caption %q describes photo %q, which is not there", s.Name, c.ID, c.PhotoID)
+		}
+		if seen[c.ID] {
+			return nil, fmt.Errorf("set %s: caption %q is there twice", s.Name, c.ID)
+		}
+		of[j], seen[c.ID] = i, true
+	}
+	if s.Matrix.Images != len(s.Photos) || s.Matrix.Clips != len(s.Captions) {
+		return nil, fmt.Errorf("set %s: similarities of %d photos and %d captions, want %d and %d", s.Name, s.Matrix.Images, s.Matrix.Clips, len(s.Photos), len(s.Captions))
+	}
+	if len(of) == 0 {
+		return nil, fmt.Errorf("set %s: there are no captions", s.Name)
+	}
+	return of, nil
+}
+
+// Evaluate scores the set. A similarity that is no finite number is an error
+// that names the pair.
+func (s *Set) Evaluate(o Options) (*Result, error) {
+	of, err := s.partners()
+	if err != nil {
+		return nil, err
+	}
+	for k, v := range s.Matrix.S {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return nil, fmt.Errorf("set %s: the similarity of photo %q and caption %q is %v", s.Name, s.Photos[k/s.Matrix.Clips], s.Captions[k%s.Matrix.Clips].ID, v)
+		}
+	}
+	toImage, err := s.Matrix.Ranks(learn.SpeechToImage, of)
+	if err != nil {
+		return nil, err
+	}
+	toSpeech, err := s.Matrix.Ranks(learn.ImageToSpeech, of)
+	if err != nil {
+		return nil, err
+	}
+	r := &Result{Metrics: table.SetMetrics{
+		Set: s.Name, Pairs: len(of), Photos: len(s.Photos), PairsDigest: s.digest(of),
+		SpeechToImage: recall(toImage), ImageToSpeech: recall(toSpeech),
+	}}
+	m := &r.Metrics
+	m.SpeechToImage.Bootstrap = bootstrap(toImage, func(r learn.Rank) int { return of[r.Query] }, o.Seed)
+	m.ImageToSpeech.Bootstrap = bootstrap(toSpeech, func(r learn.Rank) int { return r.Query }, o.Seed)
+	m.ImageToSpeech.All = s.allRight(of)
+	m.GroupRight = s.groups(of)
+	caption := func(j int) string { return s.Captions[j].ID }
+	photo := func(i int) string { return s.Photos[i] }
+	r.Ranks = append(rankRows(s.Name, table.SpeechToImage, toImage, caption, photo), rankRows(s.Name, table.ImageToSpeech, toSpeech, photo, caption)...)
+	r.Queries = s.queries(of, toImage)
+	if m.Draws, err = s.draw(o, of, r.Queries); err != nil {
+		return nil, err
+	}
+	m.ByWords, m.ByVoice = s.slices(toImage)
+	m.Confusion = s.confusion(of, toSpeech)
+	m.Hardest = hardest(r.Queries)
+	return r, nil
+}
+
+func rankRows(set, direction string, ranks []learn.Rank, query, candidate func(int) string) []table.Rank {
+	out := make([]table.Rank, len(ranks))
+	for i, r := range ranks {
+		out[i] = table.Rank{
+			Direction: direction, Query: query(r.Query), Partner: candidate(r.Partner), Rank: r.Rank, Score: r.Score,
+			Ties: int32(r.Ties), Best: candidate(r.Best), BestScore: r.BestScore, Candidates: int32(r.Candidates), Set: set,
+		}
+	}
+	return out
+}
+
+func recall(ranks []learn.Rank) table.RecallMetrics {
+	m := learn.Summarize(ranks)
+	share := func(p float64, i learn.Interval) table.Share { return table.Share{Value: p, Low: i.Low, High: i.High} }
+	return table.RecallMetrics{
+		N: m.N, P1: share(m.P1, m.I1), P5: share(m.P5, m.I5), P10: share(m.P10, m.I10),
+		MedianRank: m.MedianRank, MeanRank: m.MeanRank, MRR: m.MRR, Tied: m.Ties,
+	}
+}
+
+// digest pins the pairs: see [table.SetMetrics].
+func (s *Set) digest(of []int) string {
+	asked := make([]bool, len(s.Photos))
+	var lines []string
+	for j, c := range s.Captions {
+		asked[of[j]] = true
+		lines = append(lines, c.ID+"\t"+c.PhotoID+"\n")
+	}
+	for i, p := range s.Photos {
+		if !asked[i] {
+			lines = append(lines, "\t"+p+"\n")
+		}
+	}
+	slices.Sort(lines)
+	return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(strings.Join(lines, ""))))
+}
+
+// queries makes the row of each caption.
+func (s *Set) queries(of []int, toImage []learn.Rank) []table.Query {
+	out := make([]table.Query, len(of))
+	for j, c := range s.Captions {
+		q := &out[j]
+		*q = table.Query{
+			Caption: c.ID, Set: s.Name, Photo: c.PhotoID, Text: c.Text, Words: int32(len(strings.Fields(c.Text))), Voice: c.Voice,
+			Rank: toImage[j].Rank, WorstRank: float64(toImage[j].Worst()), Score: toImage[j].Score, DrawRank: math.NaN(),
+		}
+		var i, k int
+		if i, q.ImpostorScore = best(of[j], len(s.Photos), func(i int) (int, float64) { return i, s.at(i, j) }); i >= 0 {
+			q.Impostor = s.Photos[i]
+		}
+		wrong := func(k int) (int, float64) { return of[k], s.at(of[j], k) }
+		if k, q.ImpostorCaptionScore = best(of[j], len(of), wrong); k >= 0 {
+			q.ImpostorCaption = s.Captions[k].ID
+		}
+		greater, equal := 0, 0
+		for k := range of {
+			switch i, v := wrong(k); {
+			case i == of[j]:
+			case v > q.Score:
+				greater++
+			case v == q.Score:
+				equal++
+			}
+		}
+		q.PhotoRank, q.PhotoWorstRank = float64(greater+1)+float64(equal)/2, float64(greater+equal+1)
+	}
+	return out
+}
+
+func (s *Set) at(photo, caption int) float64 { return s.Matrix.S[photo*s.Matrix.Clips+caption] }
+
+// best is the candidate of the highest score, and that score, among n whose
+// photo is not right: the first of equals; -1 and NaN if there is none.
+func best(right, n int, candidate func(int) (photo int, score float64)) (int, float64) {
+	best, score := -1, math.NaN()
+	for c := range n {
+		if p, v := candidate(c); p != right && (best < 0 || v > score) {
+			best, score = c, v
+		}
+	}
+	return best, score
+}
+
+// groups says, for sets whose captions come in groups of near-equals, how often
+// a caption scores its own photo above every other photo of its group. Equals
+// count as they would in random order: half for one, a third for two. nil where
+// there are no groups of two photos or more.
+func (s *Set) groups(of []int) *table.Share {
+	members := map[string][]int{}
+	for j, c := range s.Captions {
+		if c.Group != "" && !slices.Contains(members[c.Group], of[j]) {
+			members[c.Group] = append(members[c.Group], of[j])
+		}
+	}
+	n, right := 0, 0.0
+	for j, c := range s.Captions {
+		group := members[c.Group]
+		if len(group) < 2 {
+			continue
+		}
+		n++
+		own, greater, equal := s.at(of[j], j), 0, 0
+		for _, i := range group {
+			if i == of[j] {
+				continue
+			}
+			switch other := s.at(i, j); {
+			case other > own:
+				greater++
+			case other == own:
+				equal++
+			}
+		}
+		if greater == 0 {
+			right += 1 / float64(1+equal)
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	share := right / float64(n)
+	i := learn.Wilson(share, n)
+	return &table.Share{Value: share, Low: i.Low, High: i.High}
+}
