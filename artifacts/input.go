@@ -3,6 +3,7 @@ package artifacts
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/hearsight/hearsight/internal/atomicfile"
@@ -26,6 +28,9 @@ type Input struct {
 	files  []inputFile // in order of their names
 	folder bool
 	store  string // the folder of the store, which no input may contain
+
+	once     sync.Once
+	artifact *Artifact // of a folder, once it was asked for
 }
 
 type inputFile struct {
@@ -100,16 +105,19 @@ func (s *Store) hashFiles(ctx context.Context, files []inputFile) error {
 
 // Artifact returns a folder as an artifact of the same digest whose parts are
 // its files, with their digests and sizes, or nil for a single file. The store
-// does not hold them: Open fails.
+// does not hold them: Open fails. It is the same each time, and not to be changed.
 func (in *Input) Artifact() *Artifact {
 	if !in.folder {
 		return nil
 	}
-	a := &Artifact{Digest: in.Digest, Manifest: Manifest{Type: "folder", Parts: make([]Part, len(in.files))}}
-	for i, f := range in.files {
-		a.Manifest.Parts[i] = Part{Name: f.name, Digest: f.digest, Size: f.stamp.Size}
-	}
-	return a
+	in.once.Do(func() {
+		parts := make([]Part, len(in.files))
+		for i, f := range in.files {
+			parts[i] = Part{Name: f.name, Digest: f.digest, Size: f.stamp.Size}
+		}
+		in.artifact = &Artifact{Digest: in.Digest, Manifest: Manifest{Type: "folder", Parts: parts}}
+	})
+	return in.artifact
 }
 
 // absolute is filepath.Abs, which asks for the working folder each time.
@@ -125,8 +133,11 @@ func (s *Store) absolute(path string) (string, error) {
 func (in *Input) digest() Digest {
 	h := sha256.New()
 	io.WriteString(h, "hearsight folder 1\n")
+	var line []byte
 	for _, f := range in.files {
-		io.WriteString(h, f.digest.String()+" "+strconv.Quote(f.name)+"\n")
+		line = hex.AppendEncode(append(line[:0], digestPrefix...), f.digest[:])
+		line = append(strconv.AppendQuote(append(line, ' '), f.name), '\n')
+		h.Write(line)
 	}
 	return Digest(h.Sum(nil))
 }

@@ -103,6 +103,7 @@ func (c *statcache) read() (records []record, damaged int, err error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, 0, nil
 	}
+	records = make([]record, 0, len(data)/recordSize)
 	for ; len(data) > 0; data = data[min(recordSize, len(data)):] {
 		r, ok := parseRecord(data[:min(recordSize, len(data))])
 		if !ok {
@@ -122,6 +123,9 @@ func (c *statcache) load() {
 	c.loaded = true
 	records, damaged, err := c.read()
 	c.damaged = damaged > 0 || err != nil
+	if len(c.records) == 0 {
+		c.records = make(map[[32]byte]record, len(records))
+	}
 	for _, r := range records {
 		if _, ours := c.pending[r.key]; !ours {
 			c.records[r.key] = r

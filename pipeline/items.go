@@ -246,9 +246,18 @@ func shardOf(id string, n int) int {
 // cutItems returns the shards that hold items.
 func cutItems(a *Action, items []item) []shard {
 	n := a.shards()
-	cut := make([]shard, n)
-	for _, it := range items {
-		s := &cut[shardOf(it.ID, n)]
+	of, count := make([]int32, len(items)), make([]int, n)
+	for i := range items {
+		of[i] = int32(shardOf(items[i].ID, n))
+		count[of[i]]++
+	}
+	// One list for all, of just the right length: there may be very many.
+	cut, all := make([]shard, n), make([]item, len(items))
+	for i, c := range count {
+		cut[i].items, all = all[:0:c], all[c:]
+	}
+	for i, it := range items {
+		s := &cut[of[i]]
 		s.items = append(s.items, it)
 	}
 	var out []shard

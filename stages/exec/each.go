@@ -106,9 +106,11 @@ func listEach(_ context.Context, t *stage.Task, p EachParams) ([]stage.Item, err
 
 // fileItems makes an item of each file.
 func fileItems(parts []artifacts.Part) []stage.Item {
-	items := make([]stage.Item, len(parts))
-	for i, p := range parts {
-		items[i] = stage.Item{ID: p.Name, Key: []string{"file " + p.Digest.String()}, Ref: p}
+	items, keys := make([]stage.Item, len(parts)), make([]string, len(parts))
+	for i := range parts {
+		p := &parts[i]
+		keys[i] = "file " + p.Digest.String()
+		items[i] = stage.Item{ID: p.Name, Key: keys[i : i+1 : i+1], Ref: p}
 	}
 	return items
 }
@@ -256,7 +258,10 @@ func (folderSource) close() error { return nil }
 // lay copies the file. What it copies is what the item's key speaks of, or else
 // the folder changed under us.
 func (s folderSource) lay(it stage.Item, dir string) (_ string, err error) {
-	p, _ := it.Ref.(artifacts.Part)
+	p, ok := it.Ref.(*artifacts.Part)
+	if !ok {
+		return "", fmt.Errorf("%q is no file of a folder", it.ID)
+	}
 	from := filepath.Join(string(s), filepath.FromSlash(p.Name))
 	f, err := os.Open(from)
 	if err != nil {

@@ -67,8 +67,11 @@ func (s *loose) list() ([]stage.Item, error) {
 }
 
 func (s *loose) lay(it stage.Item, dir string) (string, error) {
-	p, _ := it.Ref.(artifacts.Part)
-	f, err := s.a.Open(p)
+	p, ok := it.Ref.(*artifacts.Part)
+	if !ok {
+		return "", fmt.Errorf("%q is no file of a stage", it.ID)
+	}
+	f, err := s.a.Open(*p)
 	if err != nil {
 		return "", err
 	}

@@ -203,13 +203,13 @@ func searchPath(env map[string]string) string {
 	if own, ok := env["PATH"]; ok {
 		return own
 	}
-	var out []string
-	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
-		if filepath.IsAbs(dir) {
-			out = append(out, dir)
-		}
+	ours := os.Getenv("PATH")
+	dirs := filepath.SplitList(ours)
+	kept := slices.DeleteFunc(slices.Clone(dirs), func(dir string) bool { return !filepath.IsAbs(dir) })
+	if len(kept) == len(dirs) {
+		return ours // a copy for each of thousands of stages would be memory for nothing
 	}
-	return strings.Join(out, string(filepath.ListSeparator))
+	return strings.Join(kept, string(filepath.ListSeparator))
 }
 
 // environment is the whole environment of the command. Of two variables of one
