@@ -32,6 +32,10 @@ type espeak struct {
 	path    string
 	used    []stage.Tool
 	encoder *encoder // nil: WAV
+
+	dataDir  string   // its data; empty: not known
+	files    []string // of the data, what the voices are made of
+	slimPath string   // its --path, see slim; empty: its own
 }
 
 func findEspeak(ctx context.Context, p Params) (*espeak, error) {
@@ -53,7 +57,8 @@ func findEspeak(ctx context.Context, p Params) (*espeak, error) {
 		}
 		files = append(files, f...)
 	}
-	data, err := hashVoiceData(dataDir, files)
+	e.dataDir, e.files = dataDir, files
+	data, err := hashVoiceData(dataDir, slices.Clone(files))
 	if err != nil {
 		return nil, err
 	}
@@ -177,27 +182,33 @@ func (l voiceList) files(voice string) ([]string, error) {
 	return out, nil
 }
 
-// speak implements engine. The sound comes by stdout: written to a file, it
-// would be cut short without a word when the disk is full.
+// speak implements engine.
 func (e *espeak) speak(ctx context.Context, u utterance, dir string) ([]byte, string, error) {
+	wav, format, err := e.sound(ctx, u, dir)
+	if err != nil || e.encoder == nil {
+		return wav, format, err
+	}
+	return inFolder(dir, func(dir string) ([]byte, string, error) { return e.encoder.encode(ctx, wav, dir) })
+}
+
+// sound speaks as WAV. It comes by stdout: written to a file, it would be cut
+// short without a word when the disk is full.
+func (e *espeak) sound(ctx context.Context, u utterance, dir string) ([]byte, string, error) {
+	args := []string{"-b", "1", "-v", u.voice, "-s", strconv.Itoa(u.rate), "-p", strconv.Itoa(u.pitch), "--stdin", "--stdout"}
+	if e.slimPath != "" {
+		args = append(args, "--path="+e.slimPath)
+	}
 	sound, _ := sounds.Get().(*bytes.Buffer)
 	sound.Reset()
 	_, err := tool.Run(ctx, tool.Cmd{
-		Path: e.path,
-		Args: []string{
-			"-b", "1", "-v", u.voice, "-s", strconv.Itoa(u.rate), "-p", strconv.Itoa(u.pitch), "--stdin", "--stdout",
-		},
-		Dir: dir, Stdin: strings.NewReader(u.text), Stdout: sound, Timeout: speechTimeout, MaxOutputBytes: wavMaxBytes,
+		Path: e.path, Args: args, Dir: dir, Stdin: strings.NewReader(u.text), Stdout: sound, Timeout: speechTimeout, MaxOutputBytes: wavMaxBytes,
 	})
 	if err != nil { // then somebody may still write to sound
 		return nil, "", tooLong(err)
 	}
 	wav, err := repair(bytes.Clone(sound.Bytes()))
 	sounds.Put(sound)
-	if err != nil || e.encoder == nil {
-		return wav, "wav", err
-	}
-	return inFolder(dir, func(dir string) ([]byte, string, error) { return e.encoder.encode(ctx, wav, dir) })
+	return wav, "wav", err
 }
 
 // tooLong makes the end of a program that would not stop speaking a reason to
