@@ -1,7 +1,7 @@
 #!/bin/sh
 # Measures ours and its peers in turn: PyTorch and ONNX Runtime at the networks,
-# then a Python stack at the preparation of 300 photos and recordings, and the
-# runner beside DVC, Snakemake, doit, task, ninja and make. A line of JSON for each
+# numpy, librosa and python_speech_features at MFCC, then a Python stack at the
+# preparation of 300 photos and recordings, and the runner beside DVC, Snakemake, doit, task, ninja and make. A line of JSON for each
 # figure but the last ones goes to bench/results.jsonl.
 #
 # usage: bench-peers.sh [-rounds N] [-reps N] [-only REGEXP]
@@ -9,7 +9,7 @@
 # HEARSIGHT_SHARED (../shared) has the peers' scripts, Flickr8k and the weights.
 # The peers' Python environment is made once, outside the tree; it takes 6 GB,
 # for PyTorch's package for Linux carries CUDA along. PREP_ROUNDS are the rounds
-# of the preparation (3, 0 for none); PIPELINE=0 leaves out the runner.
+# of the preparation (3, 0 for none), MFCC_ROUNDS those of MFCC; PIPELINE=0 leaves out the runner.
 set -eu
 cd "$(dirname "$0")/.."
 shared=$(cd "${HEARSIGHT_SHARED:-../shared}" 2>/dev/null && pwd) || shared=
@@ -30,7 +30,7 @@ install() {
 	rm -f "$home/installed-"*
 	python3 -m venv --clear "$home/v" &&
 		"$home/v/bin/pip" install -q --disable-pip-version-check -r "$shared/peers/ml/requirements-torch.txt" -r scripts/bench/requirements.txt &&
-		"$python" -c 'import torch, torchvision, onnxruntime, pyarrow, PIL, python_speech_features' &&
+		"$python" -c 'import torch, torchvision, onnxruntime, pyarrow, PIL, python_speech_features, librosa' &&
 		touch "$home/installed-$wants"
 }
 if [ ! -e "$home/installed-$wants" ]; then
@@ -45,6 +45,20 @@ scripts/check-go.sh
 ${GO:-go} build -trimpath -buildvcs=auto -o bin/benchmark ./scripts/benchmark
 mkdir -p bench
 bin/benchmark peers -results bench/results.jsonl -python "$python" -peers "$shared/peers/ml" -cache "$home" "$@"
+
+mfcc() {
+	rounds=${MFCC_ROUNDS:-3}
+	if [ "$rounds" = 0 ]; then
+		return
+	fi
+	if ! ls "$home"/clips/*.wav >/dev/null 2>&1 && ! command -v espeak-ng >/dev/null 2>&1; then
+		echo "bench-peers: MFCC skipped: its clips are made with espeak-ng" >&2
+		return
+	fi
+	echo
+	bin/benchmark mfcc -results bench/results.jsonl -rounds "$rounds" -python "$python" -peers "$shared/peers/ml" -clips "$home/clips"
+}
+mfcc
 
 prep() {
 	rounds=${PREP_ROUNDS:-3}
