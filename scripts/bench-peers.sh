@@ -1,17 +1,23 @@
 #!/bin/sh
-# Measures ours and its peers in turn: PyTorch and ONNX Runtime at the networks,
-# then a Python stack at the preparation of 300 photos and recordings, a serial
-# loop over espeak-ng at the speaking of 2,000 captions, and the runner beside
-# DVC, Snakemake, doit, task, ninja and make. A line of JSON for each figure but
-# the last ones goes to bench/results.jsonl.
+# Measures ours and its peers, in turn:
 #
-# usage: bench-peers.sh [-rounds N] [-reps N] [-only REGEXP]
+#	models    PyTorch and ONNX Runtime at the networks, training steps and MISA
+#	torch     that our models run in PyTorch with equal scores (scripts/torch.sh)
+#	photos    Pillow at resizing and decoding photos
+#	mfcc      numpy, librosa and python_speech_features at features of sound
+#	sound     ffmpeg and go-mp3 at decoding 2,000 clips, soxr at resampling
+#	speech    loops over espeak-ng at speaking 2,000 captions
+#	prep      a Python stack at the preparation of 300 photos and recordings
+#	pipeline  DVC, Snakemake, doit, task, ninja and make at what a run costs
 #
-# HEARSIGHT_SHARED (../shared) has the peers' scripts, Flickr8k and the weights.
-# The peers' Python environment is made once, outside the tree; it takes 6 GB,
-# for PyTorch's package for Linux carries CUDA along. PREP_ROUNDS are the rounds
-# of the preparation (3, 0 for none), SPEECH_ROUNDS those of the speaking;
-# PIPELINE=0 leaves out the runner.
+# A line of JSON for each figure but those of pipeline goes to bench/results.jsonl.
+#
+# usage: bench-peers.sh [-rounds N] [-reps N] [-only REGEXP]    the flags are for models
+#
+# PARTS names some of these parts (all), ROUNDS how many turns each side takes in
+# those behind models (3). HEARSIGHT_SHARED (../shared) has the peers' scripts,
+# Flickr8k and the weights. The peers' Python environment is made once, outside
+# the tree; it takes 6 GB, for PyTorch's package for Linux carries CUDA along.
 set -eu
 cd "$(dirname "$0")/.."
 shared=$(cd "${HEARSIGHT_SHARED:-../shared}" 2>/dev/null && pwd) || shared=
@@ -22,6 +28,7 @@ fi
 home=${XDG_CACHE_HOME:-$HOME/.cache}/hearsight/peers
 python=$home/v/bin/python
 wants=$(cat "$shared/peers/ml/requirements-torch.txt" scripts/bench/requirements.txt | cksum | tr ' ' -)
+rounds=${ROUNDS:-3}
 
 # Old builds of OpenBLAS need these on some processors; current ones lose by them.
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
@@ -32,7 +39,7 @@ install() {
 	rm -f "$home/installed-"*
 	python3 -m venv --clear "$home/v" &&
 		"$home/v/bin/pip" install -q --disable-pip-version-check -r "$shared/peers/ml/requirements-torch.txt" -r scripts/bench/requirements.txt &&
-		"$python" -c 'import torch, torchvision, onnxruntime, pyarrow, PIL, python_speech_features' &&
+		"$python" -c 'import torch, torchvision, onnxruntime, pyarrow, PIL, skimage, python_speech_features, librosa, soxr' &&
 		touch "$home/installed-$wants"
 }
 if [ ! -e "$home/installed-$wants" ]; then
@@ -43,40 +50,51 @@ if [ ! -e "$home/installed-$wants" ]; then
 	fi
 fi
 
+# has PART FILE-OR-PROGRAM...: whether what a part needs is there; says what is not.
+has() {
+	part=$1
+	shift
+	for need; do
+		if [ ! -e "$need" ] && ! command -v "$need" >/dev/null 2>&1; then
+			echo "bench-peers: $part skipped: there is no $need" >&2
+			return 1
+		fi
+	done
+	echo
+}
+
+# ours MODE FLAG...: one of the benchmark's ways of running.
+ours() {
+	mode=$1
+	shift
+	bin/benchmark "$mode" -results bench/results.jsonl -python "$python" -peers "$shared/peers/ml" "$@"
+}
+
 scripts/check-go.sh
 ${GO:-go} build -trimpath -buildvcs=auto -o bin/benchmark ./scripts/benchmark
+${GO:-go} build -trimpath -o bin/hearsight ./cmd/hearsight
 mkdir -p bench
-bin/benchmark peers -results bench/results.jsonl -python "$python" -peers "$shared/peers/ml" -cache "$home" "$@"
-
-prep() {
-	rounds=${PREP_ROUNDS:-3}
-	weights=$shared/data/weights/vgg16_conv_fp16.safetensors
-	if [ "$rounds" = 0 ]; then
-		return
-	fi
-	if [ ! -f "$weights" ] || ! command -v espeak-ng >/dev/null 2>&1; then
-		echo "bench-peers: preparation skipped: it needs espeak-ng and $weights" >&2
-		return
-	fi
-	${GO:-go} build -trimpath -o bin/hearsight ./cmd/hearsight
-	echo
-	bin/benchmark prep -results bench/results.jsonl -rounds "$rounds" -python "$python" \
-		-data "$home/prep" -flickr8k "$shared/data/flickr8k" -weights "$weights"
-}
-
-speech() {
-	rounds=${SPEECH_ROUNDS:-3}
-	if [ "$rounds" = 0 ]; then
-		return
-	fi
-	if [ ! -f "$shared/data/flickr8k/captions.txt" ] || ! command -v espeak-ng >/dev/null 2>&1; then
-		echo "bench-peers: speaking skipped: it needs espeak-ng and $shared/data/flickr8k/captions.txt" >&2
-		return
-	fi
-	${GO:-go} build -trimpath -o bin/hearsight ./cmd/hearsight
-	echo
-	bin/benchmark speech -results bench/results.jsonl -rounds "$rounds" -flickr8k "$shared/data/flickr8k"
-}
-prep
-speech
-[ "${PIPELINE:-1}" = 0 ] || scripts/bench-pipeline.sh
+flickr=$shared/data/flickr8k
+weights=$shared/data/weights/vgg16_conv_fp16.safetensors
+for part in ${PARTS:-models torch photos mfcc sound speech prep pipeline}; do
+	case $part in
+	models) ours peers -cache "$home" "$@" ;;
+	torch) HEARSIGHT_TORCH=$python scripts/torch.sh ;;
+	photos)
+		[ -f "$home/photos/119.jpg" ] || "$python" "$shared/peers/ml/make_photos.py" --out "$home/photos"
+		ours photos -rounds "$rounds" -photos "$home/photos" -pixels "$home/pixels"
+		;;
+	mfcc) ! has mfcc espeak-ng || ours mfcc -rounds "$rounds" -clips "$home/clips" ;;
+	sound)
+		! has sound espeak-ng ffmpeg || ours sound -rounds "$rounds" -data "$home/sound-${SOUND_CLIPS:-2000}" \
+			-clips "$shared/peers/ml/make_clips.py" -items "${SOUND_CLIPS:-2000}"
+		;;
+	speech) ! has speech espeak-ng "$flickr/captions.txt" || ours speech -rounds "$rounds" -flickr8k "$flickr" ;;
+	prep) ! has prep espeak-ng "$weights" || ours prep -rounds "$rounds" -data "$home/prep" -flickr8k "$flickr" -weights "$weights" ;;
+	pipeline) scripts/bench-pipeline.sh ;;
+	*)
+		echo "bench-peers: there is no part $part" >&2
+		exit 2
+		;;
+	esac
+done

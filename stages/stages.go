@@ -3,6 +3,7 @@
 package stages
 
 import (
+	"github.com/hearsight/hearsight/stages/cmvn"
 	"github.com/hearsight/hearsight/stages/corpus"
 	"github.com/hearsight/hearsight/stages/decode"
 	"github.com/hearsight/hearsight/stages/eval"
@@ -26,6 +27,7 @@ var All = []stage.Kind{
 	tts.Kind,             // captions -> spoken clips
 	decode.Kind,          // mp3, m4a, … -> WAV
 	mfcc.Kind,            // WAV -> MFCC
+	cmvn.Kind,            // MFCC -> MFCC normalised by the corpus
 	images.Kind,          // photos -> pixels of one size
 	features.Kind,        // pixels -> feature maps
 	train.Kind,           // pairs + MFCC + features or pixels -> model

@@ -354,8 +354,14 @@ func ReadPCM16(data []byte) (samples []int16, sampleRateHz int, err error) {
 		return bad("sizes in the header are not the file's")
 	}
 	samples = make([]int16, (len(data)-wavHeaderBytes)/2)
-	for i := range samples {
-		samples[i] = int16(le.Uint16(data[wavHeaderBytes+2*i:]))
+	from, to := data[wavHeaderBytes:], samples
+	for len(from) >= 8 && len(to) >= 4 { // four at a time: this was a tenth of the way from file to feature
+		v := le.Uint64(from)
+		to[0], to[1], to[2], to[3] = int16(v), int16(v>>16), int16(v>>32), int16(v>>48)
+		from, to = from[8:], to[4:]
+	}
+	for i := range to {
+		to[i] = int16(le.Uint16(from[2*i:]))
 	}
 	return samples, int(rate), nil
 }

@@ -17,6 +17,7 @@ const (
 const (
 	OutputMFCC   = "mfcc"   // cepstra, frames x Cepstra
 	OutputLogMel = "logmel" // log filter energies, frames x Filters
+	OutputFbank  = "fbank"  // what kaldi calls them
 )
 
 // Limits on a Config, far beyond any sensible setting; they keep a typing error
@@ -108,6 +109,9 @@ func (c Config) withDefaults() Config {
 			c.Output = OutputLogMel
 		}
 	}
+	if c.Output == OutputFbank && c.Dialect == Kaldi {
+		c.Output = OutputLogMel
+	}
 	if c.HighHz == 0 {
 		c.HighHz = float64(c.SampleRateHz) / 2
 	}
@@ -151,6 +155,8 @@ func (c Config) validateRest() error {
 	switch {
 	case c.Dialect != PSF && c.Dialect != Librosa && c.Dialect != Kaldi && c.Dialect != DAVEnet:
 		return fmt.Errorf("mel: unknown dialect %q, want psf, librosa, kaldi or davenet", c.Dialect)
+	case c.Output == OutputFbank:
+		return fmt.Errorf("mel: fbank is kaldi's word; the %s dialect has logmel", c.Dialect)
 	case c.Output != OutputMFCC && c.Output != OutputLogMel:
 		return fmt.Errorf("mel: unknown output %q, want mfcc or logmel", c.Output)
 	case c.Window != "rect" && c.Window != "hamming" && c.Window != "hann" && c.Window != "povey":

@@ -12,7 +12,7 @@ const kaldiEnergyFloor = 1.0
 // kaldiFrame makes of a frame what Kaldi's compute-mfcc-feats and
 // compute-fbank-feats do, as torchaudio.compliance.kaldi has it, dither 0: the
 // mean is taken off and pre-emphasis starts anew in each. It returns the energy
-// before pre-emphasis and window.
+// before pre-emphasis and window where that is wanted.
 func (c Config) kaldiFrame(out, frame []float64) (energy float64) {
 	mean := sum(frame) / float64(len(frame))
 	out = out[:len(frame)]
@@ -20,19 +20,29 @@ func (c Config) kaldiFrame(out, frame []float64) (energy float64) {
 	before := frame[0] - mean // the sample before the first is taken to be the first
 	for i, v := range frame {
 		v -= mean
-		out[i] = v - float64(a*before)
-		energy = math.FMA(v, v, energy)
-		before = v
+		out[i], before = v-float64(a*before), v
+	}
+	if c.Energy {
+		for _, v := range frame {
+			energy = math.FMA(v-mean, v-mean, energy)
+		}
 	}
 	return energy
 }
 
+// sum adds up in four strands.
 func sum(x []float64) float64 {
-	var s float64
-	for _, v := range x {
-		s += v
+	var s [4]float64
+	for ; len(x) >= 4; x = x[4:] {
+		s[0] += x[0]
+		s[1] += x[1]
+		s[2] += x[2]
+		s[3] += x[3]
 	}
-	return s
+	for _, v := range x {
+		s[0] += v
+	}
+	return (s[0] + s[1]) + (s[2] + s[3])
 }
 
 // kaldiBank has triangles that are straight in mel, 1127 ln(1 + f/700), not in

@@ -19,7 +19,7 @@ func (p *pipeline) notePeak(count int) {
 			p.peak = max(p.peak, v)
 		}
 	}
-	if p.keeping = p.keeping && len(p.kept)+len(p.logs) <= keepValues; p.keeping {
+	if p.keeping = p.keeping && len(p.kept)+len(p.logs) <= p.room; p.keeping {
 		p.kept = append(p.kept, p.logs...)
 	}
 }

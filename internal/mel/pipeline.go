@@ -56,6 +56,7 @@ type pipeline struct {
 	peak    float64
 	kept    []float64 // filter outputs, batch by batch
 	keeping bool
+	room    int // how many may be kept
 
 	to64 []float64 // where features go
 	to32 []float32
@@ -64,7 +65,7 @@ type pipeline struct {
 
 func newPipeline(c Config, fb *filterbank) *pipeline {
 	l := spectra.Best()
-	p := &pipeline{c: c, cols: c.Cols(), lanes: l, power: l.NewPower(c.FFTSize)}
+	p := &pipeline{c: c, cols: c.Cols(), lanes: l, power: l.NewPower(c.FFTSize), room: keepValues}
 	p.win = make([]float64, l.Round(c.FFTSize))
 	copy(p.win, c.window())
 	scale := 1 / p.power.Scale()

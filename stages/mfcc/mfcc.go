@@ -7,6 +7,10 @@
 // hop of 221, 40 filters and 40 coefficients of which column 0 is the frame's
 // log energy. internal/mel computes it; this package opens, calls and writes.
 //
+// Deltas and the normalisation of each clip by its own statistics (cmvn:
+// utterance) are options; that by the corpus's is the stage cmvn, because a
+// clip's result then depends on all others.
+//
 // The features are as long as the sound. Filling them up or cutting them to
 // what a network takes is left to training and scoring.
 package mfcc
@@ -29,7 +33,7 @@ import (
 var Kind = stage.NewItems(stage.Kind{
 	Name:    "mfcc",
 	Doc:     "compute MFCC or log mel features of WAV clips",
-	Version: 1,
+	Version: 2,
 	Inputs:  []stage.Input{{Name: "wav", Doc: "mono 16-bit WAV clips", Types: []string{"wav"}}},
 	Output:  "mfcc",
 	Numeric: true,
@@ -43,7 +47,7 @@ var Kind = stage.NewItems(stage.Kind{
 // a spec uses.
 type Params struct {
 	Recipe        string  `json:"recipe" doc:"whose definition of the features" enum:"psf,librosa,kaldi,davenet"`
-	Features      string  `json:"features" doc:"cepstra or log filter energies; empty: the recipe's usual" enum:",mfcc,logmel"`
+	Features      string  `json:"features" doc:"cepstra or log filter energies, which kaldi calls fbank; empty: the recipe's usual" enum:",mfcc,logmel,fbank"`
 	SampleRateHz  int     `json:"sample_rate_hz" doc:"rate the clips must have" min:"1" max:"768000" unit:"Hz"`
 	Filters       int     `json:"filters" doc:"mel filters" min:"1" max:"1024"`
 	Cepstra       int     `json:"cepstra" doc:"coefficients kept" min:"0" max:"1024"`
@@ -55,6 +59,9 @@ type Params struct {
 	Lifter        int     `json:"lifter" doc:"length of the cepstral lifter; 0: none" min:"0" max:"1048576"`
 	Energy        bool    `json:"energy" doc:"column 0 is the frame's log energy"`
 	LowHz         float64 `json:"low_hz" doc:"where the filters begin" min:"0" unit:"Hz"`
+	Deltas        int     `json:"deltas" doc:"1: slopes over time beside the features; 2: and theirs" min:"0" max:"2"`
+	DeltaReach    int     `json:"delta_reach" doc:"frames on either side that a slope is fitted to" min:"1" max:"1000" unit:"frames"`
+	CMVN          string  `json:"cmvn" doc:"utterance: each column to mean 0 and deviation 1 over the clip" enum:"none,utterance"`
 	HighHz        float64 `json:"high_hz" doc:"where the filters end; 0: half the sample rate" min:"0" unit:"Hz"`
 }
 
@@ -64,8 +71,15 @@ func defaults() Params {
 		Recipe: c.Dialect, Features: "", SampleRateHz: c.SampleRateHz, Filters: c.Filters, Cepstra: c.Cepstra,
 		FFTSize: c.FFTSize, WindowSamples: c.WindowSamples, HopSamples: c.HopSamples, Window: c.Window,
 		PreEmphasis: c.PreEmphasis, Lifter: c.Lifter, Energy: c.Energy, LowHz: c.LowHz, HighHz: c.HighHz,
+		Deltas: 0, DeltaReach: 2, CMVN: cmvnNone,
 	}
 }
+
+// Values of Params.CMVN.
+const (
+	cmvnNone      = "none"
+	cmvnUtterance = "utterance"
+)
 
 func (p Params) config() mel.Config {
 	return mel.Config{
@@ -126,13 +140,13 @@ func open(_ context.Context, t *stage.Task, p Params) (stage.Do[table.MFCC], fun
 			return table.MFCC{}, fmt.Errorf("no extractor for %+v", p)
 		}
 		defer extractors.Put(e)
-		return features(clip, e)
+		return features(clip, e, p)
 	}
 	return do, clips.Close, nil
 }
 
 // features makes the row of a clip.
-func features(clip table.Clip, e *mel.Extractor) (table.MFCC, error) {
+func features(clip table.Clip, e *mel.Extractor, p Params) (table.MFCC, error) {
 	c := e.Config()
 	samples, rate, err := audio.ReadPCM16(clip.Audio)
 	switch {
@@ -145,8 +159,39 @@ func features(clip table.Clip, e *mel.Extractor) (table.MFCC, error) {
 	if err != nil {
 		return table.MFCC{}, stage.Reject("%v", err)
 	}
+	x, cols := p.finish(x, e.Cols())
 	return table.MFCC{
-		ID: clip.ID, SHA256: table.SumFloats(x), NFrames: int32(frames), NCoeffs: int32(e.Cols()), Features: x,
+		ID: clip.ID, SHA256: table.SumFloats(x), NFrames: int32(frames), NCoeffs: int32(cols), Features: x,
 		SourceSHA256: clip.SHA256, SampleRateHz: int32(rate), WindowSamples: int32(c.WindowSamples), HopSamples: int32(c.HopSamples),
 	}, nil
+}
+
+// finish adds slopes to features of cols columns and normalises: what it returns
+// has cols*(1+Deltas) columns, the features, their slopes, and the slopes of
+// these.
+func (p Params) finish(x []float32, cols int) ([]float32, int) {
+	if p.Deltas == 0 && p.CMVN != cmvnUtterance {
+		return x, cols
+	}
+	parts := [][]float64{make([]float64, len(x))}
+	for i, v := range x {
+		parts[0][i] = float64(v)
+	}
+	for range p.Deltas {
+		parts = append(parts, mel.Delta(parts[len(parts)-1], cols, p.DeltaReach))
+	}
+	if p.CMVN == cmvnUtterance {
+		for _, part := range parts {
+			mel.CMVN(part, cols)
+		}
+	}
+	out := make([]float32, 0, len(parts)*len(x))
+	for from := 0; from < len(x); from += cols {
+		for _, part := range parts {
+			for _, v := range part[from : from+cols] {
+				out = append(out, float32(v))
+			}
+		}
+	}
+	return out, cols * len(parts)
 }

@@ -150,3 +150,77 @@ func TestWarns(t *testing.T) {
 		t.Errorf("warnings %q, want one that names filters 1, 5 and 12", w)
 	}
 }
+
+// TestDeltasAndCMVN compares with python_speech_features.delta and numpy, and
+// holds the columns' order: features, slopes, slopes of these.
+func TestDeltasAndCMVN(t *testing.T) {
+	data, err := os.ReadFile(sharedtest.Path(t, "golden", "audio", "speech.wav"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := stagetest.Store(t)
+	one := func(params map[string]any) table.MFCC {
+		params["cepstra"] = 13
+		return stagetest.Rows(t, run(t, s, params, clip("speech", data)).Artifact, table.MFCCs)[0]
+	}
+	column := func(m table.MFCC, part int) (out []float64) {
+		for i := range m.Features {
+			if i%int(m.NCoeffs)/13 == part {
+				out = append(out, float64(m.Features[i]))
+			}
+		}
+		return out
+	}
+	near := func(what string, got []float64, name string) {
+		want, err := npy.ReadFile(sharedtest.Path(t, "golden", "audio", name+".npy"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(got) != len(want.F64) {
+			t.Fatalf("%s: %d values, want %d", what, len(got), len(want.F64))
+		}
+		for i, w := range want.F64 {
+			if math.Abs(got[i]-w) > 1e-4 {
+				t.Fatalf("%s: value %d is %v, want %v", what, i, got[i], w)
+			}
+		}
+	}
+	both := one(map[string]any{"deltas": 2})
+	if both.NCoeffs != 39 || int(both.NFrames)*39 != len(both.Features) || both.SHA256 != table.SumFloats(both.Features) {
+		t.Fatalf("%d frames of %d, %d numbers; want 39 columns", both.NFrames, both.NCoeffs, len(both.Features))
+	}
+	near("slopes", column(both, 1), "speech.psf_delta2_of_paper13")
+	near("cmvn", column(one(map[string]any{"cmvn": "utterance"}), 0), "speech.cmvn_of_paper13")
+	plain := one(map[string]any{})
+	for i, v := range column(both, 0) {
+		if v != float64(plain.Features[i]) {
+			t.Fatalf("feature %d is %v beside slopes and %v alone", i, v, plain.Features[i])
+		}
+	}
+	normal := one(map[string]any{"deltas": 2, "cmvn": "utterance"})
+	for c := range 39 {
+		sum, squares, n := 0., 0., float64(normal.NFrames)
+		for i := c; i < len(normal.Features); i += 39 {
+			v := float64(normal.Features[i])
+			sum, squares = sum+v, squares+v*v
+		}
+		if math.Abs(sum/n) > 1e-5 || math.Abs(squares/n-1) > 1e-4 {
+			t.Errorf("column %d: mean %g, mean square %g, want 0 and 1", c, sum/n, squares/n)
+		}
+	}
+}
+
+// TestFbank: kaldi's word and ours give the same bytes but for the key.
+func TestFbank(t *testing.T) {
+	s := stagetest.Store(t)
+	kaldi := func(features string) []float32 {
+		p := map[string]any{"recipe": "kaldi", "features": features, "fft_size": 1024, "window": "povey", "low_hz": 20., "energy": false, "hop_samples": 220}
+		return stagetest.Rows(t, run(t, s, p, wav(t, "a", 22050, tone(440, 3000))).Artifact, table.MFCCs)[0].Features
+	}
+	if a, b := kaldi("fbank"), kaldi("logmel"); len(a) == 0 || table.SumFloats(a) != table.SumFloats(b) {
+		t.Errorf("fbank has %d numbers, logmel %d, or they differ", len(a), len(b))
+	}
+	if got := Kind.Spec().Check(map[string]any{"features": "fbank"}); len(got) != 1 {
+		t.Errorf("fbank of psf: %v, want one problem", got)
+	}
+}
