@@ -1,7 +1,7 @@
 #!/bin/sh
 # Measures ours and its peers in turn: PyTorch and ONNX Runtime at the networks,
-# then a Python stack at the preparation of 300 photos and recordings, and the
-# runner beside DVC, Snakemake, doit, task, ninja and make. A line of JSON for each
+# then a Python stack at the preparation of 300 photos and recordings, ffmpeg and
+# soxr at decoding and resampling, and the runner beside DVC, Snakemake, doit, task, ninja and make. A line of JSON for each
 # figure but the last ones goes to bench/results.jsonl.
 #
 # usage: bench-peers.sh [-rounds N] [-reps N] [-only REGEXP]
@@ -9,7 +9,8 @@
 # HEARSIGHT_SHARED (../shared) has the peers' scripts, Flickr8k and the weights.
 # The peers' Python environment is made once, outside the tree; it takes 6 GB,
 # for PyTorch's package for Linux carries CUDA along. PREP_ROUNDS are the rounds
-# of the preparation (3, 0 for none); PIPELINE=0 leaves out the runner.
+# of the preparation (3, 0 for none), SOUND_ROUNDS those of decoding SOUND_CLIPS
+# clips (2,000); PIPELINE=0 leaves out the runner.
 set -eu
 cd "$(dirname "$0")/.."
 shared=$(cd "${HEARSIGHT_SHARED:-../shared}" 2>/dev/null && pwd) || shared=
@@ -30,7 +31,7 @@ install() {
 	rm -f "$home/installed-"*
 	python3 -m venv --clear "$home/v" &&
 		"$home/v/bin/pip" install -q --disable-pip-version-check -r "$shared/peers/ml/requirements-torch.txt" -r scripts/bench/requirements.txt &&
-		"$python" -c 'import torch, torchvision, onnxruntime, pyarrow, PIL, python_speech_features' &&
+		"$python" -c 'import torch, torchvision, onnxruntime, pyarrow, PIL, python_speech_features, soxr' &&
 		touch "$home/installed-$wants"
 }
 if [ ! -e "$home/installed-$wants" ]; then
@@ -61,5 +62,21 @@ prep() {
 	bin/benchmark prep -results bench/results.jsonl -rounds "$rounds" -python "$python" \
 		-data "$home/prep" -flickr8k "$shared/data/flickr8k" -weights "$weights"
 }
+
+sound() {
+	rounds=${SOUND_ROUNDS:-3}
+	if [ "$rounds" = 0 ]; then
+		return
+	fi
+	if ! command -v espeak-ng >/dev/null 2>&1 || ! command -v ffmpeg >/dev/null 2>&1; then
+		echo "bench-peers: decoding skipped: it needs espeak-ng and ffmpeg" >&2
+		return
+	fi
+	${GO:-go} build -trimpath -o bin/hearsight ./cmd/hearsight
+	echo
+	bin/benchmark sound -results bench/results.jsonl -rounds "$rounds" -python "$python" \
+		-data "$home/sound-${SOUND_CLIPS:-2000}" -clips "$shared/peers/ml/make_clips.py" -items "${SOUND_CLIPS:-2000}"
+}
 prep
+sound
 [ "${PIPELINE:-1}" = 0 ] || scripts/bench-pipeline.sh

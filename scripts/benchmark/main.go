@@ -4,6 +4,7 @@
 //	benchmark alone                      ours, with the share of the FMA peak
 //	benchmark peers -python … -peers …   ours and theirs, in turn
 //	benchmark prep -python … …           hearsight run and a Python script, in turn
+//	benchmark sound -python … …          decoding and resampling beside ffmpeg, go-mp3 and soxr
 //	benchmark one NAME                   one measurement, as a line of JSON
 //
 // # How it measures
@@ -54,7 +55,7 @@ type options struct {
 
 func run(args []string, out io.Writer) error {
 	if len(args) == 0 {
-		return errors.New("usage: benchmark alone|peers|prep|one [flags]")
+		return errors.New("usage: benchmark alone|peers|prep|sound|one [flags]")
 	}
 	var o options
 	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
@@ -87,8 +88,10 @@ func run(args []string, out io.Writer) error {
 		return beside(out, works, o)
 	case "prep":
 		return prepare(out, o)
+	case "sound":
+		return sound(out, o)
 	}
-	return fmt.Errorf("%q is none of alone, peers, prep, one", args[0])
+	return fmt.Errorf("%q is none of alone, peers, prep, sound, one", args[0])
 }
 
 func chosen(all []work, only *regexp.Regexp) (out []work) {
