@@ -1,7 +1,6 @@
 package audio
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -396,9 +395,4 @@ func (tr *mp4Track) trim(info *Info) (start, frames int64) {
 		length = total - start
 	}
 	return start, length
-}
-
-// be32 and be64 read rows of tables whose length was checked.
-func be32(b []byte, row, width, col int) int64 {
-	return int64(binary.BigEndian.Uint32(b[row*width+4*col:]))
 }
