@@ -258,15 +258,24 @@ func warnLevels(p *PCM, info *Info) {
 	if p.Frames() == 0 {
 		return
 	}
-	var peak, mean float64
-	clipped := 0
-	for _, v := range p.Samples {
-		a := math.Abs(float64(v))
-		peak = max(peak, a)
-		mean += float64(v)
-		if a >= 32767./32768 {
-			clipped++
+	const block, full = 1024, 32767. / 32768 // a block's sum is exact enough in float32
+	var peak float32
+	mean, clipped := 0., 0
+	for from := 0; from < len(p.Samples); from += block {
+		sum := float32(0)
+		for _, v := range p.Samples[from:min(from+block, len(p.Samples))] {
+			sum += v
+			if v < 0 {
+				v = -v
+			}
+			if v > peak {
+				peak = v
+			}
+			if v >= full {
+				clipped++
+			}
 		}
+		mean += float64(sum)
 	}
 	mean /= float64(len(p.Samples))
 	switch {
