@@ -146,14 +146,16 @@ func (d *decoder) toWAV(ctx context.Context, ref rows.Ref, clip table.Clip) (wav
 		}
 		info.Warnings = append(info.Warnings, "damaged: "+lost)
 	}
-	mono, err := resample.Resample(pcm.Mono(), pcm.SampleRateHz, rateHz)
-	if err != nil {
-		return nil, nil, stage.Reject("%v", err)
+	mono := pcm.Mono()
+	if pcm.SampleRateHz != rateHz {
+		if mono, err = resample.Resample(mono, pcm.SampleRateHz, rateHz); err != nil {
+			return nil, nil, stage.Reject("%v", err)
+		}
 	}
 	if len(mono) == 0 {
 		return nil, nil, stage.Reject("no samples")
 	}
-	wav, err = encode(d.round(mono, clip.SHA256), rateHz)
+	wav, err = audio.WAV(rateHz, 1, d.round(mono, clip.SHA256))
 	return wav, info.Warnings, err
 }
 
@@ -200,13 +202,6 @@ func (d *decoder) round(x []float32, sha256 string) []int16 {
 	return audio.Dither16(x, seed.Sum64())
 }
 
-func encode(samples []int16, rateHz int) ([]byte, error) {
-	var b bytes.Buffer
-	b.Grow(wavHeaderBytes + 2*len(samples))
-	err := audio.EncodeWAV(&b, rateHz, 1, samples)
-	return b.Bytes(), err
-}
-
 // row is the row of a decoded clip. Voice and text stay behind: they say
 // nothing of the sound, and a caption that is spelled anew but sounds the same
 // is to change nothing from here on.
@@ -225,7 +220,7 @@ func row(id string, wav []byte, rateHz int, warnings []string) table.Clip {
 	}
 }
 
-// wavHeaderBytes is the length of the header that audio.EncodeWAV writes.
+// wavHeaderBytes is the length of the header that audio.WAV writes.
 const wavHeaderBytes = 44
 
 // shortSeconds is from where down a clip is suspect: no caption is that short.
