@@ -3,6 +3,7 @@ package audio
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -58,6 +59,24 @@ func TestMP3Tags(t *testing.T) {
 	}
 	if _, info := mustDecode(t, "a.mp3", withXing(12, 576, 1000, testMP3(10))); !info.Damaged || math.Abs(info.SecondsLost-2*1152./44100) > 1e-9 {
 		t.Errorf("two frames short of the tag: %+v", info)
+	}
+}
+
+// TestMP3SMPB: what iTunes writes in place of a LAME tag.
+func TestMP3SMPB(t *testing.T) {
+	tag := func(samples int) string {
+		text := fmt.Sprintf("\x00engiTunSMPB\x00 00000000 00000210 00000A2C %016X 00000000", samples)
+		frame := fmt.Sprintf("COMM\x00\x00\x00%c\x00\x00%s", len(text), text)
+		return fmt.Sprintf("ID3\x03\x00\x00\x00\x00\x00%c%s", len(frame), frame)
+	}
+	for _, c := range []struct {
+		samples, frames int64
+		lost            float64
+	}{{8000, 8000, 0}, {20000, 11520 - 528 - 529, 20000 + 528 + 529 - 11520}, {1 << 41, 11520, 0}} {
+		_, info := mustDecode(t, "a.mp3", []byte(tag(int(c.samples))+string(testMP3(10))))
+		if info.Frames != c.frames || info.Damaged != (c.lost > 0) || math.Abs(info.SecondsLost-c.lost/44100) > 1e-9 {
+			t.Errorf("%d samples: %+v", c.samples, info)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package audio
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -20,6 +21,7 @@ type mp3File struct {
 	start   int64 // samples to drop at the start
 	end     int64 // samples to drop at the end
 	counted int64 // frames the tag counts, 0 if it does not
+	length  int64 // samples from start on that are to be heard; 0: up to the end
 }
 
 // parseMP3 finds the frames and settles how long the sound should be.
@@ -44,6 +46,9 @@ func parseMP3(data []byte) (*mp3File, Info, error) {
 		return nil, info, fmt.Errorf("MPEG-2.5 MP3 at 8,000 Hz: %w", ErrUnsupported)
 	}
 	f.takeTag(data)
+	if f.start == 0 && f.end == 0 {
+		f.takeSMPB(data[:start])
+	}
 	f.dropTags(data, &info)
 	if len(f.frames) == 0 {
 		return nil, info, errors.New("mp3: no sound, only a Xing tag")
@@ -57,6 +62,12 @@ func parseMP3(data []byte) (*mp3File, Info, error) {
 			info.lose(0, "the Xing tag counts %d frames, %d are there", f.counted, frames)
 		}
 		info.SecondsLost = max(info.SecondsLost, float64(missing*spf)/float64(h.rateHz()))
+	}
+	if f.length > 0 {
+		if missing := f.start + f.length - frames*spf; missing > spf && !info.Damaged {
+			info.lose(float64(missing)/float64(h.rateHz()), "iTunSMPB counts %d samples, %d are there", f.length, frames*spf-f.start)
+		}
+		f.end = max(0, frames*spf-f.start-f.length)
 	}
 	if f.start+f.end >= frames*spf {
 		info.warn("LAME tag trims %d samples of %d: ignored", f.start+f.end, frames*spf)
@@ -107,6 +118,18 @@ func (f *mp3File) takeTag(data []byte) {
 	delay, padding := int64(tag[at+21])<<4|int64(tag[at+22])>>4, int64(tag[at+22]&15)<<8|int64(tag[at+23])
 	f.start = delay + mp3DecoderDelay
 	f.end = max(0, padding-mp3DecoderDelay)
+}
+
+// takeSMPB reads the comment iTunSMPB of an ID3v2 tag, which iTunes writes in
+// place of a LAME tag.
+func (f *mp3File) takeSMPB(tags []byte) {
+	_, value, ok := bytes.Cut(tags, []byte("iTunSMPB\x00"))
+	if !ok {
+		return
+	}
+	if e := parseSMPB(value[:min(len(value), 100)]); e.known {
+		f.start, f.length = e.start+mp3DecoderDelay, int64(e.length)
+	}
 }
 
 // dropTags takes Xing frames out of the middle, where joining files leaves them.

@@ -1,7 +1,6 @@
 package audio
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -309,8 +308,7 @@ func (tr *mp4Track) takeEdits(moov, trak []byte, info *Info) {
 	}
 }
 
-// smpb reads iTunSMPB from a meta box: hexadecimal words, the second being the
-// encoder's delay, the fourth the number of samples.
+// smpb reads iTunSMPB from a meta box.
 func smpb(meta []byte) mp4Edit {
 	if len(meta) < 4 {
 		return mp4Edit{}
@@ -318,13 +316,19 @@ func smpb(meta []byte) mp4Edit {
 	items, _ := boxes(child(meta[4:], "ilst"))
 	for _, it := range items {
 		name, value := child(it.body, "name"), child(it.body, "data")
-		if it.kind != "----" || len(name) < 4 || string(name[4:]) != "iTunSMPB" || len(value) < 8 {
-			continue
+		if it.kind == "----" && len(name) >= 4 && string(name[4:]) == "iTunSMPB" && len(value) >= 8 {
+			return parseSMPB(value[8:])
 		}
-		var zero, delay, padding, samples uint64
-		if _, err := fmt.Sscanf(string(value[8:]), "%x %x %x %x", &zero, &delay, &padding, &samples); err == nil && delay < 1<<20 && samples < 1<<40 {
-			return mp4Edit{known: true, smpb: true, start: int64(delay), length: samples}
-		}
+	}
+	return mp4Edit{}
+}
+
+// parseSMPB reads the text of iTunSMPB: hexadecimal words, the second being the
+// encoder's delay, the fourth the number of samples.
+func parseSMPB(text []byte) mp4Edit {
+	var zero, delay, padding, samples uint64
+	if _, err := fmt.Sscanf(string(text), "%x %x %x %x", &zero, &delay, &padding, &samples); err == nil && delay < 1<<20 && samples < 1<<40 {
+		return mp4Edit{known: true, smpb: true, start: int64(delay), length: samples}
 	}
 	return mp4Edit{}
 }
@@ -391,9 +395,4 @@ func (tr *mp4Track) trim(info *Info) (start, frames int64) {
 		length = total - start
 	}
 	return start, length
-}
-
-// be32 and be64 read rows of tables whose length was checked.
-func be32(b []byte, row, width, col int) int64 {
-	return int64(binary.BigEndian.Uint32(b[row*width+4*col:]))
 }

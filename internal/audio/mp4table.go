@@ -236,3 +236,8 @@ func (tr *mp4Track) takeTrun(data, body []byte, base, next uint64, duration, siz
 	}
 	return next, nil
 }
+
+// be32 reads column col of a row of a table whose length was checked.
+func be32(b []byte, row, width, col int) int64 {
+	return int64(binary.BigEndian.Uint32(b[row*width+4*col:]))
+}

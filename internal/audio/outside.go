@@ -33,7 +33,7 @@ func parseOgg(data []byte) (Info, error) {
 		le := binary.LittleEndian
 		switch {
 		case first:
-			serial, page = le.Uint32(b[14:]), le.Uint32(b[18:])
+			serial = le.Uint32(b[14:])
 			skip = info.takeOggHead(b[27+int(b[26]) : n])
 			first = false
 		case le.Uint32(b[14:]) != serial: // another stream beside this one

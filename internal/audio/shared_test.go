@@ -187,6 +187,39 @@ func compareFFmpeg(t *testing.T, name string) {
 	}
 }
 
+// TestLowRateMP3: layer III of MPEG-2 in stereo, whose short blocks are mid/side
+// now and then, and of MPEG-2.5, as LAME writes them.
+func TestLowRateMP3(t *testing.T) {
+	if _, err := exec.LookPath("ffmpeg"); err != nil {
+		t.Skip("ffmpeg is not installed: it makes the files")
+	}
+	from := sharedtest.Path(t, "data", "speech", "librivox", "sonnet001.mp3")
+	for _, c := range [][3]string{{"22050", "2", "64k"}, {"16000", "2", "32k"}, {"12000", "2", "32k"}, {"11025", "1", "24k"}, {"11025", "2", "64k"}} {
+		t.Run(strings.Join(c[:], "_"), func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "x.mp3")
+			b, err := exec.Command("ffmpeg", "-v", "error", "-nostdin", "-i", from, "-t", "8", "-ar", c[0], "-ac", c[1], "-b:a", c[2], path).CombinedOutput()
+			if strings.Contains(string(b), "encoder") {
+				t.Skipf("this ffmpeg writes no MP3: %s", b)
+			}
+			if err != nil {
+				t.Fatalf("%v: %s", err, b)
+			}
+			data, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			pcm, info := mustDecode(t, "x.mp3", data)
+			want, got := ffmpegPCM16(t, path), ToPCM16(pcm.Samples)
+			if len(got) != len(want) || info.Damaged {
+				t.Fatalf("%d samples, want %d: %+v", len(got), len(want), info)
+			}
+			if worst, mean := difference(got, want); worst > 3 || mean > .7 {
+				t.Errorf("off by up to %g LSB, mean %.3f", worst, mean)
+			}
+		})
+	}
+}
+
 // TestDerivedIndex checks rate, channels and length against ffprobe's view, no
 // ffmpeg needed.
 func TestDerivedIndex(t *testing.T) {

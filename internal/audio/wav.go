@@ -258,15 +258,24 @@ func warnLevels(p *PCM, info *Info) {
 	if p.Frames() == 0 {
 		return
 	}
-	var peak, mean float64
-	clipped := 0
-	for _, v := range p.Samples {
-		a := math.Abs(float64(v))
-		peak = max(peak, a)
-		mean += float64(v)
-		if a >= 32767./32768 {
-			clipped++
+	const block, full = 1024, 32767. / 32768 // a block's sum is exact enough in float32
+	var peak float32
+	mean, clipped := 0., 0
+	for from := 0; from < len(p.Samples); from += block {
+		sum := float32(0)
+		for _, v := range p.Samples[from:min(from+block, len(p.Samples))] {
+			sum += v
+			if v < 0 {
+				v = -v
+			}
+			if v > peak {
+				peak = v
+			}
+			if v >= full {
+				clipped++
+			}
 		}
+		mean += float64(sum)
 	}
 	mean /= float64(len(p.Samples))
 	switch {
@@ -293,34 +302,44 @@ const wavHeaderBytes = 44
 //	28 bytes per second             32 bytes per frame         34 16 (bits)
 //	36 "data"  40 bytes of samples  44 samples, little-endian
 func EncodeWAV(w io.Writer, sampleRateHz, channels int, samples []int16) error {
+	file, err := WAV(sampleRateHz, channels, samples)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(file)
+	return err
+}
+
+// WAV returns the file that EncodeWAV writes.
+func WAV(sampleRateHz, channels int, samples []int16) ([]byte, error) {
 	switch {
 	case sampleRateHz < 1 || sampleRateHz > maxRateHz:
-		return fmt.Errorf("encode wav: sample rate of %d Hz", sampleRateHz)
+		return nil, fmt.Errorf("encode wav: sample rate of %d Hz", sampleRateHz)
 	case channels < 1 || channels > maxChannels || len(samples)%channels != 0:
-		return fmt.Errorf("encode wav: %d samples in %d channels", len(samples), channels)
+		return nil, fmt.Errorf("encode wav: %d samples in %d channels", len(samples), channels)
 	case int64(len(samples))*2 > math.MaxUint32-wavHeaderBytes:
-		return fmt.Errorf("encode wav: %d samples do not fit a WAV file", len(samples))
+		return nil, fmt.Errorf("encode wav: %d samples do not fit a WAV file", len(samples))
 	}
 	n := 2 * len(samples)
-	buf := make([]byte, 0, wavHeaderBytes+n)
 	le := binary.LittleEndian
-	buf = append(buf, "RIFF"...)
-	buf = le.AppendUint32(buf, uint32(wavHeaderBytes-8+n))
-	buf = append(buf, "WAVEfmt "...)
-	buf = le.AppendUint32(buf, 16)
-	buf = le.AppendUint16(buf, wavPCM)
-	buf = le.AppendUint16(buf, uint16(channels))
-	buf = le.AppendUint32(buf, uint32(sampleRateHz))
-	buf = le.AppendUint32(buf, uint32(sampleRateHz*channels*2))
-	buf = le.AppendUint16(buf, uint16(channels*2))
-	buf = le.AppendUint16(buf, 16)
-	buf = append(buf, "data"...)
-	buf = le.AppendUint32(buf, uint32(n))
-	for _, s := range samples {
-		buf = le.AppendUint16(buf, uint16(s))
+	file := make([]byte, wavHeaderBytes+n)
+	head := append(file[:0], "RIFF"...)
+	head = le.AppendUint32(head, uint32(wavHeaderBytes-8+n))
+	head = append(head, "WAVEfmt "...)
+	head = le.AppendUint32(head, 16)
+	head = le.AppendUint16(head, wavPCM)
+	head = le.AppendUint16(head, uint16(channels))
+	head = le.AppendUint32(head, uint32(sampleRateHz))
+	head = le.AppendUint32(head, uint32(sampleRateHz*channels*2))
+	head = le.AppendUint16(head, uint16(channels*2))
+	head = le.AppendUint16(head, 16)
+	head = append(head, "data"...)
+	head = le.AppendUint32(head, uint32(n))
+	body := file[len(head):]
+	for i, s := range samples {
+		le.PutUint16(body[2*i:], uint16(s))
 	}
-	_, err := w.Write(buf)
-	return err
+	return file, nil
 }
 
 // IsCanonicalWAV reports whether data is just what EncodeWAV writes for one

@@ -6,6 +6,7 @@
 //	benchmark prep -python … …           hearsight run and a Python script, in turn
 //	benchmark mfcc -python … -clips …    features of sound and their peers, in turn
 //	benchmark speech -flickr8k …         the tts stage and a loop over espeak-ng, in turn
+//	benchmark sound -python … …          decoding and resampling beside ffmpeg, go-mp3 and soxr
 //	benchmark one NAME                   one measurement, as a line of JSON
 //
 // # How it measures
@@ -47,7 +48,7 @@ func main() {
 }
 
 // modes are the ways of running, the first argument.
-var modes = []string{"alone", "peers", "prep", "mfcc", "speech", "one"}
+var modes = []string{"alone", "peers", "prep", "mfcc", "speech", "sound", "one"}
 
 // options are the flags.
 type options struct {
@@ -102,6 +103,8 @@ func run(args []string, out io.Writer) error {
 		return mfccBeside(out, o)
 	case "speech":
 		return speech(out, o)
+	case "sound":
+		return sound(out, o)
 	}
 	return fmt.Errorf("%q is none of %s", args[0], strings.Join(modes, ", "))
 }

@@ -20,6 +20,7 @@ import (
 type prepOptions struct {
 	script, spec, binary   string
 	flickr8k, weights, dir string
+	clips                  string
 	items                  int
 }
 
@@ -30,7 +31,8 @@ func (p *prepOptions) flags(f *flag.FlagSet) {
 	f.StringVar(&p.flickr8k, "flickr8k", "", "prep: folder with images/ and captions.txt")
 	f.StringVar(&p.weights, "weights", "", "prep: VGG16's weights, safetensors")
 	f.StringVar(&p.dir, "data", "", "prep: folder for the photos and recordings, made once")
-	f.IntVar(&p.items, "items", 300, "prep: photos, and as many recordings")
+	f.StringVar(&p.clips, "clips", "", "sound: the shared peers' make_clips.py")
+	f.IntVar(&p.items, "items", 300, "prep: photos, and as many recordings; sound: recordings")
 }
 
 // A span is the time something took.

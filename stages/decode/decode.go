@@ -19,7 +19,6 @@
 package decode
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -61,10 +60,10 @@ type Params struct {
 // Prepare implements stage.Preparer.
 func (p Params) Prepare(ctx context.Context) ([]stage.Tool, error) {
 	f, err := findFFmpeg(ctx, p)
-	if err != nil || f == nil {
+	if err != nil || f.Path == "" {
 		return nil, err
 	}
-	return []stage.Tool{{Name: "ffmpeg", Version: f.version}}, nil
+	return []stage.Tool{{Name: "ffmpeg", Version: f.Version}}, nil
 }
 
 func list(_ context.Context, t *stage.Task, _ Params) ([]stage.Item, error) {
@@ -84,7 +83,7 @@ func list(_ context.Context, t *stage.Task, _ Params) ([]stage.Item, error) {
 }
 
 func open(ctx context.Context, t *stage.Task, p Params) (stage.Do[table.Clip], func() error, error) {
-	f, err := findFFmpeg(ctx, p)
+	f, err := pathFFmpeg(p)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -112,7 +111,7 @@ func open(ctx context.Context, t *stage.Task, p Params) (stage.Do[table.Clip], f
 		}
 		return row(it.ID, made, p)
 	}
-	return do, clips.Close, nil
+	return do, stage.Slack(clips.Close), nil
 }
 
 // A sound is a clip on its way: mono WAV of 16 bits, and what is known of where
@@ -123,7 +122,6 @@ type sound struct {
 	clipped  int64      // samples of the source; -1: to be counted in the WAV
 	warnings []string
 }
-
 // A decoder decodes clips.
 type decoder struct {
 	p     Params
@@ -150,14 +148,16 @@ func (d *decoder) toWAV(ctx context.Context, ref rows.Ref, clip table.Clip) (sou
 		}
 		info.Warnings = append(info.Warnings, "damaged: "+lost)
 	}
-	mono, err := resample.Resample(pcm.Mono(), pcm.SampleRateHz, rateHz)
-	if err != nil {
-		return sound{}, stage.Reject("%v", err)
+	mono := pcm.Mono()
+	if pcm.SampleRateHz != rateHz {
+		if mono, err = resample.Resample(mono, pcm.SampleRateHz, rateHz); err != nil {
+			return sound{}, stage.Reject("%v", err)
+		}
 	}
 	if len(mono) == 0 {
 		return sound{}, stage.Reject("no samples")
 	}
-	wav, err := encode(d.round(mono, clip.SHA256), rateHz)
+	wav, err := audio.WAV(rateHz, 1, d.round(mono, clip.SHA256))
 	return sound{wav, info, pcm.Clipped(info.Codec), info.Warnings}, err
 }
 
@@ -207,13 +207,6 @@ func (d *decoder) round(x []float32, sha256 string) []int16 {
 	return audio.Dither16(x, seed.Sum64())
 }
 
-func encode(samples []int16, rateHz int) ([]byte, error) {
-	var b bytes.Buffer
-	b.Grow(44 + 2*len(samples))
-	err := audio.EncodeWAV(&b, rateHz, 1, samples)
-	return b.Bytes(), err
-}
-
 // row is the row of a decoded clip. Voice and text stay behind: they say
 // nothing of the sound, and a caption that is spelled anew but sounds the same
 // is to change nothing from here on.
@@ -238,7 +231,7 @@ func row(id string, made sound, p Params) (table.Clip, error) {
 	if p.LoudnessLUFS != 0 && levels.Peak > 0 {
 		gainDB = min(p.LoudnessLUFS-levels.LoudnessLUFS, -20*math.Log10(levels.Peak))
 		gainDB = math.Floor(100*gainDB) / 100 // what the row says is what was done
-		if made.wav, err = encode(louder(samples, gainDB), rateHz); err != nil {
+		if made.wav, err = audio.WAV(rateHz, 1, louder(samples, gainDB)); err != nil {
 			return table.Clip{}, err
 		}
 		levels = audio.MeasurePCM16(samples, rateHz)

@@ -210,7 +210,7 @@ func TestPlaylist(t *testing.T) {
 	if err := os.WriteFile(secret, wav(t, 22050, 1, 1), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	f, err := findFFmpeg(t.Context(), Params{FFmpeg: "auto"})
+	f, err := pathFFmpeg(Params{FFmpeg: "auto"})
 	if err != nil {
 		t.Fatal(err)
 	}

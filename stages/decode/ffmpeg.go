@@ -31,23 +31,36 @@ var address = regexp.MustCompile(` ?@ 0x[0-9a-f]+`)
 
 // ffmpeg decodes what internal/audio does not.
 type ffmpeg struct {
-	path, version string
-	keep          bool // take what it makes of a damaged clip
+	path string
+	keep bool // take what it makes of a damaged clip
 }
 
-// findFFmpeg returns nil if ffmpeg is not allowed or not there.
-func findFFmpeg(ctx context.Context, p Params) (*ffmpeg, error) {
+// findFFmpeg returns where ffmpeg is and its version, nothing if it is not
+// allowed or not there.
+func findFFmpeg(ctx context.Context, p Params) (tool.Tool, error) {
+	if p.FFmpeg == "never" {
+		return tool.Tool{}, nil
+	}
+	found, err := tool.Find(ctx, "ffmpeg", "-version")
+	if errors.Is(err, exec.ErrNotFound) {
+		return tool.Tool{}, nil
+	}
+	return found, err
+}
+
+// pathFFmpeg returns nil if ffmpeg is not allowed or not there.
+func pathFFmpeg(p Params) (*ffmpeg, error) {
 	if p.FFmpeg == "never" {
 		return nil, nil
 	}
-	found, err := tool.Find(ctx, "ffmpeg", "-version")
+	path, err := tool.Path("ffmpeg")
 	if errors.Is(err, exec.ErrNotFound) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &ffmpeg{path: found.Path, version: found.Version, keep: p.OnDamage == "keep"}, nil
+	return &ffmpeg{path: path, keep: p.OnDamage == "keep"}, nil
 }
 
 // A decoded clip, or why there is none: a rejection, or what went wrong here.

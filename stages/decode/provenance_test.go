@@ -43,7 +43,7 @@ func TestProvenance(t *testing.T) {
 // peaks let them, and the row says by how much.
 func TestLoudness(t *testing.T) {
 	s := stagetest.Store(t)
-	silent, err := encode(make([]int16, 22050), 22050)
+	silent, err := audio.WAV(22050, 1, make([]int16, 22050))
 	if err != nil {
 		t.Fatal(err)
 	}
