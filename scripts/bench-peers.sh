@@ -1,15 +1,17 @@
 #!/bin/sh
 # Measures ours and its peers in turn: PyTorch and ONNX Runtime at the networks,
-# then a Python stack at the preparation of 300 photos and recordings, and the
-# runner beside DVC, Snakemake, doit, task, ninja and make. A line of JSON for each
-# figure but the last ones goes to bench/results.jsonl.
+# then Pillow at resizing and decoding photos, a Python stack at the preparation of
+# 300 photos and recordings, and the runner beside DVC, Snakemake, doit, task, ninja
+# and make. A line of JSON for each figure but the last ones goes to
+# bench/results.jsonl.
 #
 # usage: bench-peers.sh [-rounds N] [-reps N] [-only REGEXP]
 #
 # HEARSIGHT_SHARED (../shared) has the peers' scripts, Flickr8k and the weights.
 # The peers' Python environment is made once, outside the tree; it takes 6 GB,
 # for PyTorch's package for Linux carries CUDA along. PREP_ROUNDS are the rounds
-# of the preparation (3, 0 for none); PIPELINE=0 leaves out the runner.
+# of the preparation (3, 0 for none); PHOTOS=0 leaves out Pillow, PIPELINE=0 the
+# runner.
 set -eu
 cd "$(dirname "$0")/.."
 shared=$(cd "${HEARSIGHT_SHARED:-../shared}" 2>/dev/null && pwd) || shared=
@@ -30,7 +32,7 @@ install() {
 	rm -f "$home/installed-"*
 	python3 -m venv --clear "$home/v" &&
 		"$home/v/bin/pip" install -q --disable-pip-version-check -r "$shared/peers/ml/requirements-torch.txt" -r scripts/bench/requirements.txt &&
-		"$python" -c 'import torch, torchvision, onnxruntime, pyarrow, PIL, python_speech_features' &&
+		"$python" -c 'import torch, torchvision, onnxruntime, pyarrow, PIL, skimage, python_speech_features' &&
 		touch "$home/installed-$wants"
 }
 if [ ! -e "$home/installed-$wants" ]; then
@@ -61,5 +63,12 @@ prep() {
 	bin/benchmark prep -results bench/results.jsonl -rounds "$rounds" -python "$python" \
 		-data "$home/prep" -flickr8k "$shared/data/flickr8k" -weights "$weights"
 }
+photos() {
+	[ -f "$home/photos/119.jpg" ] || "$python" "$shared/peers/ml/make_photos.py" --out "$home/photos"
+	echo
+	bin/benchmark photos -results bench/results.jsonl -rounds 3 -python "$python" -peers "$shared/peers/ml" \
+		-photos "$home/photos" -pixels "$home/pixels"
+}
+[ "${PHOTOS:-1}" = 0 ] || photos
 prep
 [ "${PIPELINE:-1}" = 0 ] || scripts/bench-pipeline.sh

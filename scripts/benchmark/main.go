@@ -4,6 +4,7 @@
 //	benchmark alone                      ours, with the share of the FMA peak
 //	benchmark peers -python … -peers …   ours and theirs, in turn
 //	benchmark prep -python … …           hearsight run and a Python script, in turn
+//	benchmark photos -python … …         resizing and decoding photos, and Pillow, in turn
 //	benchmark one NAME                   one measurement, as a line of JSON
 //
 // # How it measures
@@ -50,11 +51,12 @@ type options struct {
 	results               string // file that a line is appended to for each figure; none if empty
 	python, peers, cache  string
 	prep                  prepOptions
+	photos                photoOptions
 }
 
 func run(args []string, out io.Writer) error {
 	if len(args) == 0 {
-		return errors.New("usage: benchmark alone|peers|prep|one [flags]")
+		return errors.New("usage: benchmark alone|peers|prep|photos|one [flags]")
 	}
 	var o options
 	flags := flag.NewFlagSet(args[0], flag.ContinueOnError)
@@ -67,6 +69,7 @@ func run(args []string, out io.Writer) error {
 	flags.StringVar(&o.peers, "peers", "", "folder of the peers' scripts")
 	flags.StringVar(&o.cache, "cache", os.TempDir(), "folder for what the peers keep, outside the tree")
 	o.prep.flags(flags)
+	o.photos.flags(flags)
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
 	}
@@ -87,8 +90,12 @@ func run(args []string, out io.Writer) error {
 		return beside(out, works, o)
 	case "prep":
 		return prepare(out, o)
+	case "photos":
+		return comparePhotos(out, o)
+	case "photos-one":
+		return onePhotos(out, o)
 	}
-	return fmt.Errorf("%q is none of alone, peers, prep, one", args[0])
+	return fmt.Errorf("%q is none of alone, peers, prep, photos, one", args[0])
 }
 
 func chosen(all []work, only *regexp.Regexp) (out []work) {
