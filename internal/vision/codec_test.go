@@ -7,8 +7,10 @@ import (
 	"image/color"
 	"image/color/palette"
 	"image/gif"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/image/bmp"
 	"golang.org/x/image/tiff"
@@ -183,6 +185,40 @@ func TestBombs(t *testing.T) {
 	} {
 		if _, _, err := Decode(c.data); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
+		}
+	}
+}
+
+// TestLargest: what is just not refused keeps to the limits of hostile pictures.
+func TestLargest(t *testing.T) {
+	if testing.Short() {
+		t.Skip("decodes pictures of 10 megapixels")
+	}
+	deflated := func(side int) []byte {
+		return encoded(t, func(b *bytes.Buffer) error {
+			return tiff.Encode(b, image.NewNRGBA(image.Rect(0, 0, side, side)), &tiff.Options{Compression: tiff.Deflate})
+		})
+	}
+	for name, c := range map[string]struct {
+		at   func(side int) []byte
+		side int
+	}{
+		"webp": {func(side int) []byte { return webpOf(side, side, color.NRGBA{1, 2, 3, 4}) }, 3700},
+		"tiff": {deflated, 2700},
+	} {
+		data := c.at(c.side)
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		began := time.Now()
+		_, _, err := Decode(data)
+		took := time.Since(began)
+		runtime.ReadMemStats(&after)
+		if mb := (after.TotalAlloc - before.TotalAlloc) >> 20; err != nil || mb > 256 {
+			t.Errorf("%s of %d pixels a side: %v, %d MB", name, c.side, err, mb)
+		}
+		t.Logf("%s of %d pixels a side: %v, %d MB", name, c.side, took, mb)
+		if _, _, err := Decode(c.at(c.side * 11 / 10)); err == nil {
+			t.Errorf("%s of %d pixels a side is not refused: is this the largest?", name, c.side*11/10)
 		}
 	}
 }

@@ -239,7 +239,7 @@ func TestOne(t *testing.T) {
 	if err := json.Unmarshal(out.Bytes(), &s); err != nil || s.Unit != "GFLOP/s" || len(s.Values) != 1 || s.Numeric == "" {
 		t.Errorf("%s: %v", out.Bytes(), err)
 	}
-	for _, args := range [][]string{nil, {"fly"}, {"one"}, {"one", "no such work"}, {"alone", "-reps", "0"}, {"peers", "-only", "("}, {"prep"}} {
+	for _, args := range [][]string{nil, {"fly"}, {"one"}, {"one", "no such work"}, {"alone", "-reps", "0"}, {"peers", "-only", "("}, {"prep"}, {"photos"}} {
 		if err := run(args, &out); err == nil {
 			t.Errorf("benchmark %q: no error", args)
 		}

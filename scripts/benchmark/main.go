@@ -7,6 +7,7 @@
 //	benchmark mfcc -python … -clips …    features of sound and their peers, in turn
 //	benchmark speech -flickr8k …         the tts stage and a loop over espeak-ng, in turn
 //	benchmark sound -python … …          decoding and resampling beside ffmpeg, go-mp3 and soxr
+//	benchmark photos -python … …         resizing and decoding photos, and Pillow, in turn
 //	benchmark one NAME                   one measurement, as a line of JSON
 //
 // # How it measures
@@ -48,7 +49,7 @@ func main() {
 }
 
 // modes are the ways of running, the first argument.
-var modes = []string{"alone", "peers", "prep", "mfcc", "speech", "sound", "one"}
+var modes = []string{"alone", "peers", "prep", "mfcc", "speech", "sound", "photos", "one"}
 
 // options are the flags.
 type options struct {
@@ -60,6 +61,7 @@ type options struct {
 	pattern               *regexp.Regexp
 	prep                  prepOptions
 	speech                speechOptions
+	photos                photoOptions
 }
 
 func run(args []string, out io.Writer) error {
@@ -79,6 +81,7 @@ func run(args []string, out io.Writer) error {
 	flags.StringVar(&o.clips, "clips", "", "mfcc: folder of clips, made by the peers' make_clips.py if there are none")
 	o.prep.flags(flags)
 	o.speech.flags(flags)
+	o.photos.flags(flags)
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
 	}
@@ -105,6 +108,10 @@ func run(args []string, out io.Writer) error {
 		return speech(out, o)
 	case "sound":
 		return sound(out, o)
+	case "photos":
+		return comparePhotos(out, o)
+	case "photos-one":
+		return onePhotos(out, o)
 	}
 	return fmt.Errorf("%q is none of %s", args[0], strings.Join(modes, ", "))
 }

@@ -83,7 +83,8 @@ func peerSays(o options, args ...string) (p soundPeer, err error) {
 	return p, err
 }
 
-// leastCPU is the least CPU seconds of some calls of f, in one thread.
+// leastCPU is the CPU seconds of the quickest of reps calls of f, in one thread,
+// after one to warm up.
 func leastCPU(reps int, f func() error) (float64, error) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	if err := f(); err != nil {

@@ -1,14 +1,38 @@
 """What Pillow makes of pictures, for pillow_test.go.
 
 usage: pillow.py OUT    writes OUT/*.EXT, OUT/*.rgb and a line of JSON on standard output for each thing to compare
+       pillow.py seeds OUT    writes OUT/FuzzDecode*/NAME, what Go's own encoders do not make, for fuzzing
 """
+import io
 import json
 import pathlib
 import sys
 
 from PIL import Image, ImageOps
 
-out = pathlib.Path(sys.argv[1])
+out = pathlib.Path(sys.argv[-1])
+
+
+def seeds():
+    im = Image.linear_gradient("L").resize((18, 11))
+    rgb = Image.merge("RGB", (im, im.rotate(180), im))
+    rgba = Image.merge("RGBA", (im, im, im.rotate(180), im))
+    for target, name, m, options in (
+        ("WebP", "lossy", rgb, {}), ("WebP", "lossy-alpha", rgba, {}), ("WebP", "lossless-alpha", rgba, {"lossless": True, "exact": True}),
+        ("GIF", "transparent", im.quantize(4), {"transparency": 1}), ("BMP", "palette", im.quantize(5), {}), ("BMP", "32", rgba, {}),
+        ("TIFF", "lzw", rgb, {"compression": "tiff_lzw"}), ("TIFF", "packbits", im, {"compression": "packbits"}), ("TIFF", "group4", im.convert("1"), {"compression": "group4"}), ("TIFF", "palette", im.quantize(5), {}),
+    ):
+        b = io.BytesIO()
+        m.save(b, target, **options)
+        to = out / f"FuzzDecode{target}"
+        to.mkdir(parents=True, exist_ok=True)
+        go = "".join(f"\\x{v:02x}" for v in b.getvalue())
+        (to / name).write_text(f'go test fuzz v1\n[]byte("{go}")\n')
+
+
+if sys.argv[1] == "seeds":
+    seeds()
+    sys.exit()
 
 
 def say(**what):
