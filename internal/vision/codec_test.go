@@ -213,7 +213,8 @@ func TestLargest(t *testing.T) {
 		_, _, err := Decode(data)
 		took := time.Since(began)
 		runtime.ReadMemStats(&after)
-		if mb := (after.TotalAlloc - before.TotalAlloc) >> 20; err != nil || mb > 256 {
+		mb := (after.TotalAlloc - before.TotalAlloc) >> 20
+		if err != nil || mb > 256 {
 			t.Errorf("%s of %d pixels a side: %v, %d MB", name, c.side, err, mb)
 		}
 		t.Logf("%s of %d pixels a side: %v, %d MB", name, c.side, took, mb)
