@@ -2,14 +2,16 @@
 # Measures ours and its peers in turn: PyTorch and ONNX Runtime at the networks,
 # then a Python stack at the preparation of 300 photos and recordings, and the
 # runner beside DVC, Snakemake, doit, task, ninja and make. A line of JSON for each
-# figure but the last ones goes to bench/results.jsonl.
+# figure but the last ones goes to bench/results.jsonl. Between them, that our
+# models run in PyTorch with equal scores (scripts/torch.sh).
 #
 # usage: bench-peers.sh [-rounds N] [-reps N] [-only REGEXP]
 #
 # HEARSIGHT_SHARED (../shared) has the peers' scripts, Flickr8k and the weights.
 # The peers' Python environment is made once, outside the tree; it takes 6 GB,
 # for PyTorch's package for Linux carries CUDA along. PREP_ROUNDS are the rounds
-# of the preparation (3, 0 for none); PIPELINE=0 leaves out the runner.
+# of the preparation (3, 0 for none); PIPELINE=0 leaves out the runner, TORCH=0
+# the check of models.
 set -eu
 cd "$(dirname "$0")/.."
 shared=$(cd "${HEARSIGHT_SHARED:-../shared}" 2>/dev/null && pwd) || shared=
@@ -45,6 +47,8 @@ scripts/check-go.sh
 ${GO:-go} build -trimpath -buildvcs=auto -o bin/benchmark ./scripts/benchmark
 mkdir -p bench
 bin/benchmark peers -results bench/results.jsonl -python "$python" -peers "$shared/peers/ml" -cache "$home" "$@"
+
+[ "${TORCH:-1}" = 0 ] || HEARSIGHT_TORCH=$python scripts/torch.sh
 
 prep() {
 	rounds=${PREP_ROUNDS:-3}
