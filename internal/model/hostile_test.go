@@ -71,6 +71,12 @@ func TestHostileFiles(t *testing.T) {
 		"twice":           swap(`"audio.a.bias"`, `"audio.a.weight"`),
 		"overlap":         swap(`"data_offsets":[0,`, `"data_offsets":[4,`),
 	}
+	if _, err := Load(config, with(header+strings.Repeat(" ", maxHeader))); err == nil || !strings.Contains(err.Error(), "over the limit") {
+		t.Errorf("a header over the limit: %v", err)
+	}
+	if _, err := Load(config, with(header+strings.Repeat(" ", 8))); err != nil {
+		t.Errorf("a header with padding: %v", err) // what other writers do
+	}
 	for name, file := range files {
 		if m, err := Load(config, file); err == nil {
 			t.Errorf("%s: loaded, %d parameters", name, m.Size())
