@@ -1,5 +1,5 @@
 # Each target is one line; longer logic sits in scripts/.
-.PHONY: build setup setup-test demo test test-more lint unit race purego generate cross arm64 pairings own-corpus fuzz readers s3 crash crash-short bench bench-peers clean
+.PHONY: build setup setup-test demo test test-more lint unit race purego generate cross arm64 pairings own-corpus fuzz readers torch s3 crash crash-short bench bench-peers clean
 
 export CGO_ENABLED = 0
 GO ?= go
@@ -14,7 +14,7 @@ setup-test: ; @scripts/setup.sh test
 
 test: setup-test lint unit race purego generate cross ; @echo "make test: all passed"
 
-test-more: setup-test build arm64 pairings own-corpus fuzz readers crash-short s3 ; @echo "make test-more: all passed"
+test-more: setup-test build arm64 pairings own-corpus fuzz readers torch crash-short s3 ; @echo "make test-more: all passed"
 
 lint: ; @scripts/lint.sh
 
@@ -37,6 +37,8 @@ cross: ; @scripts/cross.sh
 fuzz: ; @scripts/fuzz.sh $${FUZZTIME:-10s}
 
 readers: ; @scripts/readers.sh
+
+torch: ; @scripts/torch.sh
 
 crash: build ; @scripts/crash-storm.sh && scripts/crash.sh
 

@@ -19,6 +19,7 @@ SCHEMAS = {
     "clips": {"id": pa.string(), "sha256": pa.string(), "format": pa.string(), "sample_rate_hz": pa.int32(), "channels": pa.int32(), "seconds": pa.float64(), "voice": pa.string(), "text": pa.string(), "audio": pa.binary()},
     "mfcc": {"id": pa.string(), "n_frames": pa.int32(), "n_coeffs": pa.int32(), "features": pa.float32(), "source_sha256": pa.string()},
     "ranks": {"direction": pa.string(), "query": pa.string(), "rank": pa.float64(), "candidates": pa.int32()},
+    "queries": {"caption": pa.string(), "photo": pa.string(), "words": pa.int32(), "rank": pa.float64(), "impostor_score": pa.float64(), "draw": pa.int32()},
     "rejects": {"item": pa.string(), "stage": pa.string(), "reason": pa.string()},
     "curve": {"step": pa.int64(), "loss": pa.float64(), "learning_rate": pa.float64()},
 }
@@ -81,7 +82,7 @@ def main(root):
                 want = {"images": np.uint8, "features": np.float16}[name]
                 check(x.dtype == want, f"{path}: tensor of {x.dtype}, want {want}")
             check(any(k.startswith(b"hearsight") for k in t.schema.metadata or {}), f"{path}: no hearsight metadata")
-    for want in ("pairs/captions", "pairs/photos", "speech/clips", "wav/clips", "mfcc/mfcc", "photos/images", "scores/ranks", "model/curve", "features/features", "given/captions", "given/photos", "given/rejects"):
+    for want in ("pairs/captions", "pairs/photos", "speech/clips", "wav/clips", "mfcc/mfcc", "photos/images", "scores/ranks", "scores/queries", "model/curve", "features/features", "given/captions", "given/photos", "given/rejects"):
         check(want in seen, f"no part {want}, saw {sorted(seen)}")
     for p in problems:
         print(p, file=sys.stderr)

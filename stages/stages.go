@@ -12,6 +12,7 @@ import (
 	"github.com/hearsight/hearsight/stages/flickr8k"
 	"github.com/hearsight/hearsight/stages/images"
 	"github.com/hearsight/hearsight/stages/mfcc"
+	"github.com/hearsight/hearsight/stages/model"
 	"github.com/hearsight/hearsight/stages/report"
 	"github.com/hearsight/hearsight/stages/scenes"
 	"github.com/hearsight/hearsight/stages/stage"
@@ -31,6 +32,7 @@ var All = []stage.Kind{
 	images.Kind,          // photos -> pixels of one size
 	features.Kind,        // pixels -> feature maps
 	train.Kind,           // pairs + MFCC + features or pixels -> model
+	model.Kind,           // files -> model
 	eval.Kind,            // model + what it is scored on -> scores
 	report.Kind,          // scores -> page
 	exec.Kind, exec.Each, // files -> files

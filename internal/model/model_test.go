@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -347,8 +348,17 @@ func FuzzLoad(f *testing.F) {
 	f.Add(rnnConfig, rnnWeights)
 	f.Add([]byte(`{"format":"hearsight.model/1","image":{"dims":2}}`), []byte("\x02\x00\x00\x00\x00\x00\x00\x00{}"))
 	f.Fuzz(func(t *testing.T, config, weights []byte) {
-		if m, err := Load(config, weights); err == nil && m.Size()*4 > len(weights) {
+		m, err := Load(config, weights)
+		if err != nil {
+			return
+		}
+		if m.Size()*2 > len(weights) { // float16 at the least
 			t.Errorf("%d parameters from %d bytes", m.Size(), len(weights))
+		}
+		for _, p := range m.Params() {
+			if i := slices.IndexFunc(p.W, func(v float32) bool { return !finite(float64(v)) }); i >= 0 {
+				t.Errorf("%s holds %v", p.Name, p.W[i])
+			}
 		}
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/hearsight/hearsight/internal/nn"
@@ -21,8 +22,8 @@ const Format = "hearsight.model/1"
 // WeightsFormat names the layout of model.safetensors.
 const WeightsFormat = "hearsight.weights/1"
 
-// maxConfig bounds model.json.
-const maxConfig = 1 << 20
+// MaxConfig bounds the bytes of model.json.
+const MaxConfig = 1 << 20
 
 type configFile struct {
 	Format     string `json:"format"`
@@ -71,17 +72,21 @@ func ReadNotes(config []byte) ([]KeyString, error) {
 	return c.Notes, nil
 }
 
-// Load makes a model from the bytes of model.json and model.safetensors. All
-// that is wrong with the tensors is in one error.
+// Load makes a model from the bytes of model.json and model.safetensors, which
+// may be anybody's. All that is wrong with the tensors is in one error: those
+// that are missing, of another shape or type, or hold what is no finite number.
 func Load(config, weights []byte) (*Model[float32], error) {
-	if len(config) > maxConfig {
-		return nil, fmt.Errorf("load model: model.json of %d bytes is over the limit of %d", len(config), maxConfig)
+	if len(config) > MaxConfig {
+		return nil, fmt.Errorf("load model: model.json of %d bytes is over the limit of %d", len(config), MaxConfig)
 	}
 	var c configFile
 	dec := json.NewDecoder(bytes.NewReader(config))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&c); err != nil {
 		return nil, fmt.Errorf("load model: model.json: %w", err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("load model: model.json: there is more in it than one object")
 	}
 	if c.Format != Format {
 		return nil, fmt.Errorf("load model: model.json has format %q, want %s", c.Format, Format)
@@ -118,6 +123,10 @@ func (m *Model[T]) take(tensors *Tensors) error {
 			return
 		}
 		for i, x := range v {
+			if !finite(float64(x)) {
+				wrong = append(wrong, fmt.Sprintf("%s holds %v at %d", name, x, i))
+				return
+			}
 			dst[i] = T(x)
 		}
 	}
@@ -127,6 +136,9 @@ func (m *Model[T]) take(tensors *Tensors) error {
 	for _, s := range m.Stats() {
 		get(s.Mean, s.Name+".running_mean", len(s.Mean))
 		get(s.Var, s.Name+".running_var", len(s.Var))
+		if slices.ContainsFunc(s.Var, func(v T) bool { return v < 0 }) {
+			wrong = append(wrong, s.Name+".running_var holds a negative variance")
+		}
 	}
 	if len(wrong) == 0 && used != len(tensors.Names()) {
 		wrong = append(wrong, fmt.Sprintf("%d tensors, want %d", len(tensors.Names()), used))

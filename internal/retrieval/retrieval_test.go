@@ -54,7 +54,7 @@ func TestQueries(t *testing.T) {
 		Name: "x", Photos: []string{"a", "b", "c"}, Matrix: learn.Matrix{Images: 3, Clips: 4, S: []float64{
 			5, 1, 2, 2, // a
 			5, 3, 0, 4, // b
-			1, 3, 0, 9, // c: no caption of its own
+			1, 3, 2, 9, // c: no caption of its own
 		}},
 	}
 	for _, c := range [][2]string{{"a0", "a"}, {"b0", "b"}, {"b1", "b"}, {"a1", "a"}} {
@@ -76,7 +76,7 @@ func TestQueries(t *testing.T) {
 	want := []table.Query{
 		row("a0", "a", 1.5, 2, 5, "b", 5, 1, 1, "b1", 2),
 		row("b0", "b", 1.5, 2, 3, "c", 3, 3, 3, "a0", 5),
-		row("b1", "b", 2.5, 3, 0, "a", 2, 3, 3, "a0", 5),
+		row("b1", "b", 3, 3, 0, "a", 2, 3, 3, "a0", 5), // a and c are equal
 		row("a1", "a", 3, 3, 2, "c", 9, 1.5, 2, "b1", 2),
 	}
 	if d := cmp.Diff(want, got); d != "" {
@@ -101,6 +101,11 @@ func TestFiveCaptions(t *testing.T) {
 	}
 	if got := r.Metrics.SpeechToImage.N; got != 100 {
 		t.Errorf("%d captions asked, want 100", got)
+	}
+	tied := noisy(2, 2, 0, 1)
+	clear(tied.Matrix.S)
+	if a := evaluate(t, tied, Options{}).Metrics.ImageToSpeech.All; a.Recall1 != 0 || a.Recall5 != 1 || math.Abs(a.MAP-(1./3+2./4)/2) > 1e-12 {
+		t.Errorf("with all equal, wrong ones come first: %+v", *a)
 	}
 	if r.Metrics.ImageToSpeech.All == nil || evaluate(t, noisy(20, 1, 2, 3), Options{}).Metrics.ImageToSpeech.All != nil {
 		t.Error("measures of sets are for photos with several captions, and for no others")
@@ -210,6 +215,7 @@ func TestMedian(t *testing.T) {
 // draw is scored as the same photos are when they are all there is.
 func TestDraws(t *testing.T) {
 	s := noisy(43, 5, 2, 5)
+	s.Captions[0].Index, s.Captions[1].Index = 1, 0 // not in the order of the columns
 	r := evaluate(t, s, Options{Seed: 1, Draws: 5, DrawPhotos: 10})
 	d := r.Metrics.Draws
 	if d == nil || len(d.One.Each) != 4 || d.All == nil || len(d.All.Each) != 4 || d.Photos != 10 || d.Seed != 1 {
@@ -246,10 +252,28 @@ func TestDraws(t *testing.T) {
 		}
 	}
 	two.Matrix.Images, two.Matrix.Clips = 10, 50
-	want := evaluate(t, two, Options{}).Metrics
-	want.SpeechToImage.Bootstrap, want.ImageToSpeech.Bootstrap, want.ImageToSpeech.All = nil, nil, nil
-	if diff := cmp.Diff(table.BothWays{SpeechToImage: want.SpeechToImage, ImageToSpeech: want.ImageToSpeech}, d.All.Each[1], cmpopts.EquateApprox(0, 1e-12)); diff != "" {
-		t.Errorf("the second draw (-alone +drawn):\n%s", diff)
+	first := &Set{Name: "first", Photos: two.Photos, Matrix: learn.Matrix{Images: 10, Clips: 10}} // and its first captions
+	for i := range 10 {
+		for j, c := range two.Captions {
+			if c.Index == 0 {
+				first.Matrix.S = append(first.Matrix.S, two.at(i, j))
+			}
+		}
+	}
+	for _, c := range two.Captions {
+		if c.Index == 0 {
+			first.Captions = append(first.Captions, c)
+		}
+	}
+	for what, c := range map[string]struct {
+		alone *Set
+		drawn table.BothWays
+	}{"all captions": {two, d.All.Each[1]}, "one caption": {first, d.One.Each[1]}} {
+		want := evaluate(t, c.alone, Options{}).Metrics
+		want.SpeechToImage.Bootstrap, want.ImageToSpeech.Bootstrap, want.ImageToSpeech.All = nil, nil, nil
+		if diff := cmp.Diff(table.BothWays{SpeechToImage: want.SpeechToImage, ImageToSpeech: want.ImageToSpeech}, c.drawn, cmpopts.EquateApprox(0, 1e-12)); diff != "" {
+			t.Errorf("the second draw, %s (-alone +drawn):\n%s", what, diff)
+		}
 	}
 	if p := d.One.Pooled.SpeechToImage; p.N != 40 {
 		t.Errorf("%d queries of one caption a photo, want 40", p.N)
@@ -316,8 +340,10 @@ func TestSlices(t *testing.T) {
 			t.Errorf("confusion of %s counts %d photos, %d were wrong", c.Of, n, wrong)
 		}
 	}
-	if got := lengthName(17); got != "17 words or more" {
-		t.Errorf("17 words are in %q", got)
+	for n, want := range map[int]string{1: "1-6 words", 6: "1-6 words", 7: "7-9 words", 12: "10-12 words", 16: "13-16 words", 17: "17 words or more"} {
+		if got := lengthName(n); got != want {
+			t.Errorf("%d words are in %q, want %q", n, got, want)
+		}
 	}
 	if h := r.Metrics.Hardest; len(h) != 10 || h[0].Rank < h[9].Rank || h[0].Rank != slices.MaxFunc(r.Queries, func(a, b table.Query) int { return int(a.Rank - b.Rank) }).Rank || h[0].Found == h[0].Photo || h[0].FoundScore <= h[0].Score {
 		t.Errorf("the hardest are %+v", h)

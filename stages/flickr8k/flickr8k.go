@@ -8,8 +8,10 @@
 // parameters say, chosen by the seed: the photos of a split are ordered by a
 // hash of (seed, split, name) and the first of them are taken. A larger number
 // thus keeps every photo of a smaller one, and adds to it. Training photos come
-// with their first captions_per_photo captions, validation and test photos with
-// caption 0 alone: each is one pair to be found again among the others.
+// with their first captions_per_photo captions, validation photos with caption 0
+// alone: each is one pair to be found again among the others. So do test photos,
+// unless test_captions_per_photo says more: eval's draws then score one caption
+// a photo and all of them.
 //
 // Captions whose photo is missing are set aside, whether their split was asked
 // for or not; so are photos that are no photos.
@@ -36,16 +38,17 @@ var Kind = stage.New(stage.Kind{
 	Version: 1,
 	Output:  "pairs",
 	CPUs:    stage.AllCPUs,
-}, Params{Train: 6000, Validation: 100, CaptionsPerPhoto: 5, Seed: 1}, run)
+}, Params{Train: 6000, Validation: 100, CaptionsPerPhoto: 5, TestCaptionsPerPhoto: 1, Seed: 1}, run)
 
 // Params are the parameters of Kind.
 type Params struct {
-	Root             string `json:"root" doc:"the folder of Flickr8k" path:"dir" required:"true"`
-	Train            int    `json:"train" doc:"photos to learn from" min:"0" unit:"photos"`
-	Validation       int    `json:"validation" doc:"photos of the development split" min:"0" unit:"photos"`
-	Test             int    `json:"test" doc:"photos of the test split" min:"0" unit:"photos"`
-	CaptionsPerPhoto int    `json:"captions_per_photo" doc:"captions of each training photo" min:"1" max:"5"`
-	Seed             int64  `json:"seed" doc:"what the choice of photos is drawn from"`
+	Root                 string `json:"root" doc:"the folder of Flickr8k" path:"dir" required:"true"`
+	Train                int    `json:"train" doc:"photos to learn from" min:"0" unit:"photos"`
+	Validation           int    `json:"validation" doc:"photos of the development split" min:"0" unit:"photos"`
+	Test                 int    `json:"test" doc:"photos of the test split" min:"0" unit:"photos"`
+	CaptionsPerPhoto     int    `json:"captions_per_photo" doc:"captions of each training photo" min:"1" max:"5"`
+	TestCaptionsPerPhoto int    `json:"test_captions_per_photo" doc:"captions of each test photo" min:"1" max:"5"`
+	Seed                 int64  `json:"seed" doc:"what the choice of photos is drawn from"`
 }
 
 func run(ctx context.Context, t *stage.Task, p Params) error {
@@ -113,7 +116,7 @@ func (d *dataset) choose(p Params) ([]table.Caption, error) {
 	for _, split := range []struct {
 		name           string
 		photos, perOne int
-	}{{"train", p.Train, p.CaptionsPerPhoto}, {"validation", p.Validation, 1}, {"test", p.Test, 1}} {
+	}{{"train", p.Train, p.CaptionsPerPhoto}, {"validation", p.Validation, 1}, {"test", p.Test, p.TestCaptionsPerPhoto}} {
 		if split.photos == 0 {
 			continue
 		}

@@ -111,6 +111,37 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestTestCaptions: test photos come with caption 0, or with as many as are
+// asked for; which photos does not depend on that.
+func TestTestCaptions(t *testing.T) {
+	s := stagetest.Store(t)
+	root := folder(t, false)
+	dev, err := os.ReadFile(filepath.Join(root, "Flickr_8k.devImages.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(root, "Flickr_8k.testImages.txt"), dev)
+	chosen := func(more ...any) map[string][]string { // photo -> captions
+		out := map[string][]string{}
+		r := stagetest.MustRun(t, Kind, stagetest.Options{Store: s, Params: params(root, append(more, "validation", 0, "test", 3)...)})
+		for _, c := range stagetest.Rows(t, r.Artifact, table.Captions) {
+			if c.Split == "test" {
+				out[c.PhotoID] = append(out[c.PhotoID], c.ID)
+			}
+		}
+		return out
+	}
+	one, five := chosen(), chosen("test_captions_per_photo", 5)
+	if len(one) != 3 || len(five) != 3 {
+		t.Fatalf("%d and %d test photos, want 3", len(one), len(five))
+	}
+	for photo, captions := range five {
+		if len(captions) != 5 || len(one[photo]) != 1 || one[photo][0] != photo+"#0" || captions[0] != photo+"#0" {
+			t.Errorf("%s: captions %q and %q", photo, one[photo], captions)
+		}
+	}
+}
+
 // TestChoice checks that a larger choice keeps the smaller, and that another
 // seed chooses others.
 func TestChoice(t *testing.T) {

@@ -1,0 +1,60 @@
+"""Runs a model of Hearsight in PyTorch: docs/model-files.md says how.
+python3 load_model.py MODEL PHOTOS.npy CLIPS.npy FRAMES.npy SCORES.npy"""
+import json, sys
+import numpy as np, torch, torch.nn.functional as F
+
+def tensors(path):
+    raw = open(path, "rb").read()
+    n = int.from_bytes(raw[:8], "little")
+    for name, t in json.loads(raw[8 : 8 + n]).items():
+        if name != "__metadata__":
+            a, b = t["data_offsets"]
+            x = np.frombuffer(raw[8 + n + a : 8 + n + b], {"F32": "<f4", "F16": "<f2"}[t["dtype"]]).astype("f4").reshape(t["shape"])
+            x = torch.from_numpy(x.transpose().copy())  # channels last to PyTorch's order
+            yield name, x.transpose(2, 3) if x.dim() == 4 else x
+
+class Model:
+    def __init__(self, folder):
+        self.spec, self.w = json.load(open(f"{folder}/model.json")), dict(tensors(f"{folder}/model.safetensors"))
+
+    def tower(self, prefix, x, frames=None):  # x [n][channels][…]
+        conv, pool = (F.conv2d, F.max_pool2d) if x.dim() == 4 else (F.conv1d, F.max_pool1d)
+        for l in self.spec[prefix]["layers"]:
+            w = {k.rsplit(".", 1)[1]: v for k, v in self.w.items() if k.startswith(f"{prefix}.{l.get('name')}.")}
+            if l["op"] == "conv":
+                x = conv(x, w["weight"], w["bias"], l["stride"], l.get("pad", 0))
+                x = F.relu(x) if l.get("relu") else x
+            elif l["op"] == "pool":
+                x = pool(x, l["kernel"], l["stride"], l.get("pad", 0))
+            elif l["op"] == "norm":
+                x = F.batch_norm(x, w["running_mean"], w["running_var"], w["weight"], w["bias"], eps=1e-5)
+            elif l["op"] == "linear":
+                x = F.linear(x.transpose(1, 2), w["weight"], w["bias"]).transpose(1, 2)
+            elif l["op"] in ("lstm", "gru"):
+                rnn = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[l["op"]](x.shape[1], l["channels"], batch_first=True, bidirectional=l.get("bidirectional", False))
+                rnn.load_state_dict({k.replace("ih", "ih_l0").replace("hh", "hh_l0"): v for k, v in w.items()})
+                own = torch.nn.utils.rnn.pack_padded_sequence(x.transpose(1, 2), frames, batch_first=True, enforce_sorted=False)  # read backwards, a clip begins at its end
+                x = torch.nn.utils.rnn.pad_packed_sequence(rnn(own)[0], batch_first=True, total_length=x.shape[2])[0].transpose(1, 2)
+            else:
+                raise SystemExit(f"layer {l['op']} is not known to this script")
+        return x.flatten(2).transpose(1, 2)  # [n][places][channels]
+
+    def scores(self, photos, clips, frames):  # [n][h][w][c], [m][t][coefficients] and true frames -> [n][m]
+        s, x, a = self.spec, torch.as_tensor(photos).float(), torch.as_tensor(clips).float()
+        if p := s.get("pixels"):
+            x = (x - p["center"]) / p["scale"]
+            x = (x - torch.tensor(p["mean"])) / torch.tensor(p["std"]) if p.get("mean") else x
+        if p := s.get("audio_norm"):
+            a = (a - torch.tensor(p["mean"])) / p["std"]
+            a[torch.arange(a.shape[1])[None] >= torch.as_tensor(frames)[:, None]] = 0  # padding is 0 after the norm
+        out = s["frames"]
+        for l in s["audio"]["layers"]:
+            out = (out + 2 * l.get("pad", 0) - l["kernel"]) // l["stride"] + 1 if l["op"] in ("conv", "pool") else out
+        count = [out if s["length"] == "fixed" else min(out, max(1, int(f) // max(1, round(s["frames"] / out)))) for f in frames]
+        i, a = self.tower("image", x.permute(0, 3, 1, 2)), self.tower("audio", a.transpose(1, 2), count)
+        how = {"misa": lambda m: m.amax(1).mean(1), "sisa": lambda m: m.mean((1, 2)), "sima": lambda m: m.amax(2).mean(1)}[s["similarity"]]
+        return s["scale"] * torch.stack([how(i @ c[:n].T) for c, n in zip(a, count)], 1)
+
+if __name__ == "__main__":
+    with torch.no_grad():
+        np.save(sys.argv[5], Model(sys.argv[1]).scores(*map(np.load, sys.argv[2:5])).numpy())
