@@ -75,7 +75,7 @@ func (a *app) writeReport(ctx context.Context, p *pipeline.Plan, s *artifacts.St
 	if err := w.Commit(); err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
-	fmt.Fprintf(a.stdout, "wrote %s: %d scores, %d examples, %d items set aside\n", out, len(content.Systems), len(content.Examples), len(content.Rejects))
+	fmt.Fprintf(a.stdout, "wrote %s: %d scores, %d examples, %d items set aside\n", printable(out), len(content.Systems), len(content.Examples), len(content.Rejects))
 	return nil
 }
 
