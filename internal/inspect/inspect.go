@@ -29,6 +29,7 @@ import (
 type Options struct {
 	Sample int    `json:"sample,omitempty"` // rows to show; 0 is 5, negative none
 	Row    string `json:"row,omitempty"`    // show this row, by its id, instead of the first ones
+	Color  bool   `json:"color,omitempty"`  // draw in the terminal's colours
 	Full   bool   `json:"full,omitempty"`   // statistics over all of the file, however long it takes
 }
 
