@@ -93,6 +93,8 @@ func sources(p *pipeline.Plan) report.Sources {
 			src.Models = append(src.Models, x.Artifact)
 		case "pairs":
 			src.Pairs = append(src.Pairs, x.Artifact)
+		case "speech":
+			src.Speech = append(src.Speech, x.Artifact)
 		case "wav":
 			src.WAV = append(src.WAV, x.Artifact)
 		}
