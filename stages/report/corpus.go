@@ -71,7 +71,11 @@ func captionFacts(c *report.Corpus, s Sources) error {
 	for _, split := range slices.Sorted(maps.Keys(splits)) {
 		text = append(text, fmt.Sprintf("%d %s", splits[split], split))
 	}
-	c.Facts = append(c.Facts, report.Setting{Name: "captions", Value: fmt.Sprintf("%d of %d photos (%s)", n, len(photos), strings.Join(text, ", "))})
+	of := ""
+	if len(photos) > 0 {
+		of = fmt.Sprintf(" of %d photos", len(photos))
+	}
+	c.Facts = append(c.Facts, report.Setting{Name: "captions", Value: fmt.Sprintf("%d%s (%s)", n, of, strings.Join(text, ", "))})
 	return nil
 }
 
@@ -92,7 +96,7 @@ func clipFacts(ctx context.Context, c *report.Corpus, s Sources) error {
 			if clip.Warnings != "" {
 				warned++
 			}
-			codecs[fmt.Sprintf("%s, %d Hz, %d channels", cmp.Or(clip.Codec, "not known"), clip.SourceRateHz, clip.SourceChannels)]++
+			codecs[source(clip)]++
 			return ctx.Err()
 		})
 		if err != nil {
@@ -133,6 +137,18 @@ func clipFacts(ctx context.Context, c *report.Corpus, s Sources) error {
 		c.Plots = append(c.Plots, report.Curve{Caption: h.caption, SVG: svg})
 	}
 	return nil
+}
+
+// source says what a clip was decoded from.
+func source(c table.Clip) string {
+	switch channels := []string{"", ", mono", ", stereo"}; {
+	case c.Codec == "":
+		return "not known"
+	case c.SourceChannels > 2:
+		return fmt.Sprintf("%s, %d Hz, %d channels", c.Codec, c.SourceRateHz, c.SourceChannels)
+	default:
+		return fmt.Sprintf("%s, %d Hz%s", c.Codec, c.SourceRateHz, channels[max(0, c.SourceChannels)])
+	}
 }
 
 // histogram draws how many of the sorted values lie in each of some bins of
@@ -179,7 +195,7 @@ func span(seconds float64) string {
 var (
 	rowOf    = regexp.MustCompile(`^row \d+: `)
 	quoted   = regexp.MustCompile(`"(\\.|[^"\\])*"`)
-	numerals = regexp.MustCompile(`\d+(\.\d+)?`)
+	numerals = regexp.MustCompile(`\b\d+(\.\d+)?\b`)
 )
 
 // sortOf returns a reason without what differs from item to item, so that equal

@@ -44,7 +44,7 @@ func TestCorpus(t *testing.T) {
 			{Name: "silence", Value: "16.7 % of the time"},
 			{Name: "with clipped samples", Value: "1 of the clips"},
 			{Name: "with a warning", Value: "1 of the clips"},
-			{Name: "recorded as", Value: "mp3, 44100 Hz, 2 channels: 2\nnot known, 0 Hz, 0 channels: 1"},
+			{Name: "recorded as", Value: "mp3, 44100 Hz, stereo: 2\nnot known: 1"},
 		},
 		Voices:  []report.Count{{Name: "en-gb", N: 2}, {Name: "en-us", N: 1}},
 		Reasons: []report.Count{{Name: "corpus: id … holds a separator", N: 2}, {Name: "decode: # of # access units are damaged (# s)", N: 1}},
