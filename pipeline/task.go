@@ -172,6 +172,10 @@ func sortParts(parts []artifacts.Part) {
 	slices.SortFunc(parts, func(a, b artifacts.Part) int { return strings.Compare(a.Name, b.Name) })
 }
 
+// mostNamed is how many rejected items an error names: all, where a person can
+// still read them.
+const mostNamed = 200
+
 // A RejectLimitError is a stage that set more items aside than it may.
 type RejectLimitError struct {
 	Stage        string
@@ -183,7 +187,7 @@ func (e *RejectLimitError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d of %d items rejected, max_rejects allows %d:", len(e.Rejects), e.Total, e.Limit)
 	for i, r := range e.Rejects {
-		if i == 10 {
+		if i == mostNamed {
 			fmt.Fprintf(&b, "\n  and %d more", len(e.Rejects)-i)
 			break
 		}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"time"
 )
 
@@ -159,7 +160,17 @@ func (c *checker) stringValue(p Param, n *node) (any, bool) {
 		c.about(n, "", "%s names a file or folder, and is empty", p.Name)
 		return nil, false
 	}
+	if p.Path != "" && strings.ContainsFunc(n.text, obeyed) {
+		c.about(n, "", "%s names a file or folder, and holds a control character: %s", p.Name, quote(n.text))
+		return nil, false
+	}
 	return n.text, true
+}
+
+// obeyed reports characters that terminals obey or that turn the direction of
+// writing around: of a path that holds them nobody sees which file it names.
+func obeyed(r rune) bool {
+	return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
 }
 
 func (c *checker) numberValue(p Param, n *node) (any, bool) {

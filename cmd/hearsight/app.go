@@ -10,7 +10,10 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/hearsight/hearsight/artifacts"
 	"github.com/hearsight/hearsight/artifacts/remote"
@@ -73,7 +76,26 @@ func (a *app) vars() (map[string]string, error) {
 	return set, nil
 }
 
-func (a *app) sayDamage(err error) { fmt.Fprintf(a.stderr, "hearsight: %v\n", err) }
+func (a *app) sayDamage(err error) { fmt.Fprintf(a.stderr, "hearsight: %s\n", printable(err.Error())) }
+
+// printable returns text with what a terminal would obey written out: names of
+// files and reasons of programs may hold anything.
+func printable(text string) string {
+	safe := func(r rune, size int) bool {
+		return r == '\n' || r == '\t' || (r != utf8.RuneError || size > 1) && !unicode.IsControl(r) && !unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
+	}
+	var b strings.Builder
+	for i := 0; i < len(text); {
+		r, size := utf8.DecodeRuneInString(text[i:])
+		if safe(r, size) {
+			b.WriteString(text[i : i+size])
+		} else {
+			b.WriteString(strings.Trim(strconv.Quote(text[i:i+size]), `"`))
+		}
+		i += size
+	}
+	return b.String()
+}
 
 // spec reads the spec, with what --set says.
 func (a *app) spec() (*spec.Pipeline, error) {

@@ -143,7 +143,7 @@ func (a *app) initCommand() *cobra.Command {
 			if err := atomicfile.WriteFile(path, starter, 0o644); err != nil {
 				return fmt.Errorf("write %s: %w", path, err)
 			}
-			fmt.Fprintf(a.stdout, "wrote %s. Put your table's path into it, then: hearsight plan -f %s\n", path, path)
+			fmt.Fprintf(a.stdout, "wrote %s. Put your table's path into it, then: hearsight plan -f %s\n", printable(path), printable(path))
 			return nil
 		},
 	}

@@ -84,7 +84,7 @@ func (a *app) getCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(a.stderr, "%d files in %s\n", n, args[1])
+				fmt.Fprintf(a.stderr, "%d files in %s\n", n, printable(args[1]))
 				return nil
 			})
 		},

@@ -22,6 +22,7 @@ import (
 type inspectFlags struct {
 	o              inspect.Options
 	format, output string
+	png            string
 }
 
 func (a *app) inspectCommand() *cobra.Command {
@@ -33,6 +34,7 @@ func (a *app) inspectCommand() *cobra.Command {
 			"A name that is a stage's and a file's is the stage's; write ./NAME for the file. Files are read in a process of their own, with limits: a damaged one cannot harm.",
 		Example: "  hearsight inspect mfcc\n" +
 			"  hearsight inspect mfcc --row '1000268201_693b08cb0e.jpg#0'          one clip, drawn\n" +
+			"  hearsight inspect wav --row ID --png clip.png                      waveform and mel spectrogram, here and as a picture\n" +
 			"  hearsight inspect wav --row ID --export wav -o clip.wav\n" +
 			"  hearsight inspect scores/ranks.parquet --export csv\n" +
 			"  hearsight inspect some.parquet",
@@ -45,10 +47,15 @@ func (a *app) inspectCommand() *cobra.Command {
 			if f.output != "" && f.format == "" {
 				return usagef("-o goes with --export")
 			}
+			if f.png != "" && (f.o.Row == "" || f.format != "") {
+				return usagef("--png goes with --row, and without --export")
+			}
+			f.o.Color = tty(a.stdout) && !a.json && os.Getenv("NO_COLOR") == ""
 			return a.inspect(c.Context(), args[0], f)
 		},
 	}
 	c.Flags().StringVar(&f.o.Row, "row", "", "show the row with this `ID`")
+	c.Flags().StringVar(&f.png, "png", "", "write the drawing of --row to this `FILE`, too, as a PNG")
 	c.Flags().IntVar(&f.o.Sample, "sample", 0, "how many rows to show (default 5, -1 for none)")
 	c.Flags().BoolVar(&f.o.Full, "full", false, "statistics over all of a large file, however long it takes")
 	c.Flags().StringVar(&f.format, "export", "", "write rows, or the one of --row, as `FORMAT`: "+strings.Join(inspect.Formats, ", "))
@@ -106,7 +113,10 @@ func (a *app) inspectFile(ctx context.Context, file string, f inspectFlags) erro
 	if err != nil {
 		return err
 	}
-	return a.printReport(r)
+	if err := a.printReport(r); err != nil {
+		return err
+	}
+	return a.drawTo(ctx, file, f)
 }
 
 func (a *app) printReport(r *inspect.Report) error {
@@ -194,6 +204,9 @@ func (a *app) inspectRows(ctx context.Context, art *artifacts.Artifact, parts []
 					continue
 				}
 			}
+			if err == nil && f.png != "" {
+				err = a.drawPart(ctx, art, p, f)
+			}
 		} else {
 			err = a.exportPart(ctx, art, p, f, len(parts))
 		}
@@ -221,6 +234,24 @@ func (a *app) exportPart(ctx context.Context, art *artifacts.Artifact, p artifac
 	}
 	err = a.exportTo(f, func(w io.Writer) error { return inspect.Export(ctx, file.Name(), w, f.format, f.o) })
 	return errors.Join(err, file.Close())
+}
+
+// drawPart writes the row's drawing as a PNG.
+func (a *app) drawPart(ctx context.Context, art *artifacts.Artifact, p artifacts.Part, f inspectFlags) error {
+	file, err := art.Open(p)
+	if err != nil {
+		return err
+	}
+	return errors.Join(a.drawTo(ctx, file.Name(), f), file.Close())
+}
+
+// drawTo writes the drawing of the row of a file as a PNG, if one is wanted.
+func (a *app) drawTo(ctx context.Context, file string, f inspectFlags) error {
+	if f.png == "" {
+		return nil
+	}
+	f.format, f.output = "png", f.png
+	return a.exportTo(f, func(w io.Writer) error { return inspect.Export(ctx, file, w, f.format, f.o) })
 }
 
 // exportTo hands the output file, made whole or not at all, or standard output.

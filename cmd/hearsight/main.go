@@ -61,7 +61,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	}
 	code := exitCode(ctx, err)
 	if err != nil {
-		fmt.Fprintf(stderr, "hearsight: %v\n", err)
+		fmt.Fprintf(stderr, "hearsight: %s\n", printable(err.Error()))
 	}
 	return code
 }

@@ -89,7 +89,7 @@ func (a *app) printPlan(p *pipeline.Plan, last map[string]pipeline.StageTime) er
 		if r.LastSeconds > 0 && r.State == pipeline.MustRun {
 			text += fmt.Sprintf(" (took %s the last time)", seconds(r.LastSeconds))
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", r.State, r.Stage, text)
+		fmt.Fprintf(w, "%s\t%s\t%s\n", r.State, r.Stage, printable(text))
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -158,7 +158,7 @@ func (a *app) why(ctx context.Context, target string) (err error) {
 	if reason == "" {
 		reason = "up to date"
 	}
-	fmt.Fprintf(a.stdout, "%s: %s: %s\n", target, w.State, reason)
+	fmt.Fprintf(a.stdout, "%s: %s: %s\n", target, w.State, printable(reason))
 	for _, changes := range [][]pipeline.Change{w.Changes, w.ItemChanges} {
 		for _, c := range changes {
 			fmt.Fprintf(a.stdout, "  %s\n    - %s\n    + %s\n", c.What, orNone(c.Old), orNone(c.New))

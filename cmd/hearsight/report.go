@@ -75,7 +75,7 @@ func (a *app) writeReport(ctx context.Context, p *pipeline.Plan, s *artifacts.St
 	if err := w.Commit(); err != nil {
 		return fmt.Errorf("write report: %w", err)
 	}
-	fmt.Fprintf(a.stdout, "wrote %s: %d scores, %d examples, %d items set aside\n", out, len(content.Systems), len(content.Examples), len(content.Rejects))
+	fmt.Fprintf(a.stdout, "wrote %s: %d scores, %d examples, %d items set aside\n", printable(out), len(content.Systems), len(content.Examples), len(content.Rejects))
 	return nil
 }
 
@@ -93,6 +93,8 @@ func sources(p *pipeline.Plan) report.Sources {
 			src.Models = append(src.Models, x.Artifact)
 		case "pairs":
 			src.Pairs = append(src.Pairs, x.Artifact)
+		case "speech":
+			src.Speech = append(src.Speech, x.Artifact)
 		case "wav":
 			src.WAV = append(src.WAV, x.Artifact)
 		}

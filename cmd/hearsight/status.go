@@ -96,21 +96,21 @@ func (a *app) printStatus(p *pipeline.Plan, s *artifacts.Store) error {
 			state = "failed"
 			text, _, _ = strings.Cut(r.Failed, "\n")
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", state, r.Stage, text)
+		fmt.Fprintf(w, "%s\t%s\t%s\n", state, r.Stage, printable(text))
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
 	for _, r := range st.Stages {
 		if _, more, ok := strings.Cut(r.Failed, "\n"); ok {
-			fmt.Fprintf(a.stdout, "%s:\n%s\n", r.Stage, more)
+			fmt.Fprintf(a.stdout, "%s:\n%s\n", r.Stage, printable(more))
 		}
 	}
 	printRejects(a.stdout, st.Rejects)
 	if r := st.LastRun; r != nil {
 		fmt.Fprintf(a.stdout, "last run %s: %s, started %s\n", r.ID, r.State, r.Started.Local().Format(time.DateTime))
 		for _, ev := range r.Now {
-			fmt.Fprintf(a.stdout, "  %s\n", sentence(ev))
+			fmt.Fprintf(a.stdout, "  %s\n", printable(sentence(ev)))
 		}
 	}
 	return nil
@@ -139,7 +139,7 @@ func printRejects(w io.Writer, rejects []table.Reject) {
 			fmt.Fprintf(w, "  and %d more: `hearsight status --json` names them all\n", len(rejects)-i)
 			return
 		}
-		fmt.Fprintf(w, "  %s: %s: %s\n", r.Stage, r.Item, r.Reason)
+		fmt.Fprintf(w, "  %s: %s: %s\n", r.Stage, printable(r.Item), printable(r.Reason))
 	}
 }
 

@@ -57,7 +57,7 @@ func (l lines) Write(b []byte) (int, error) {
 	if !ok {
 		return len(b), nil
 	}
-	if _, err := io.WriteString(l.w, text+"\n"); err != nil {
+	if _, err := io.WriteString(l.w, printable(text)+"\n"); err != nil {
 		return 0, err
 	}
 	return len(b), nil

@@ -22,12 +22,14 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Options say what of a file is wanted. The zero value works.
 type Options struct {
 	Sample int    `json:"sample,omitempty"` // rows to show; 0 is 5, negative none
 	Row    string `json:"row,omitempty"`    // show this row, by its id, instead of the first ones
+	Color  bool   `json:"color,omitempty"`  // draw in the terminal's colours
 	Full   bool   `json:"full,omitempty"`   // statistics over all of the file, however long it takes
 }
 
@@ -174,16 +176,16 @@ func short(v any) string {
 // Print writes the report for people.
 func (r *Report) Print(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n%s", r.Path, r.Kind)
+	fmt.Fprintf(&b, "%s\n%s", quote(r.Path), quote(r.Kind))
 	if r.Schema != "" {
-		fmt.Fprintf(&b, ", %s", r.Schema)
+		fmt.Fprintf(&b, ", %s", quote(r.Schema))
 	}
 	fmt.Fprintf(&b, ", %d rows, %d bytes\n", r.Rows, r.Bytes)
 	for _, f := range r.Facts {
-		fmt.Fprintf(&b, "%s: %s\n", f.Name, f.Value)
+		fmt.Fprintf(&b, "%s: %s\n", quote(f.Name), quote(f.Value))
 	}
 	for _, s := range r.Warnings {
-		fmt.Fprintf(&b, "warning: %s\n", s)
+		fmt.Fprintf(&b, "warning: %s\n", quote(s))
 	}
 	if len(r.Fields) > 0 {
 		b.WriteString("\n")
@@ -193,7 +195,7 @@ func (r *Report) Print(w io.Writer) error {
 		fmt.Fprintf(&b, "\nrow %d\n", i)
 		for _, f := range r.Fields {
 			if v, ok := row[f.Name]; ok {
-				fmt.Fprintf(&b, "  %-*s  %s\n", widest(r.Fields), f.Name, quote(v))
+				fmt.Fprintf(&b, "  %-*s  %s\n", widest(r.Fields), quote(f.Name), quote(v))
 			}
 		}
 	}
@@ -215,7 +217,9 @@ func widest(fields []Field) int {
 // quote keeps text of a file from sending control sequences to a terminal.
 func quote(v any) string {
 	s := short(v)
-	if slices.ContainsFunc([]rune(s), func(r rune) bool { return r < ' ' || r == 0x7f || (r >= 0x80 && r < 0xa0) }) {
+	if slices.ContainsFunc([]rune(s), func(r rune) bool {
+		return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control)
+	}) {
 		return fmt.Sprintf("%q", s)
 	}
 	return s
@@ -223,7 +227,7 @@ func quote(v any) string {
 
 func printFields(b *strings.Builder, fields []Field) {
 	for _, f := range fields {
-		fmt.Fprintf(b, "%-*s  %-24s", widest(fields), quote(f.Name), f.Type)
+		fmt.Fprintf(b, "%-*s  %-24s", widest(fields), quote(f.Name), quote(f.Type))
 		if s := f.Stats; s != nil {
 			fmt.Fprintf(b, "  n %d", s.Count)
 			if s.Min != nil {
@@ -240,7 +244,7 @@ func printFields(b *strings.Builder, fields []Field) {
 			}
 		}
 		if f.Unit != "" {
-			fmt.Fprintf(b, "  [%s]", f.Unit)
+			fmt.Fprintf(b, "  [%s]", quote(f.Unit))
 		}
 		b.WriteString("\n")
 	}

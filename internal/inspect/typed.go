@@ -20,6 +20,16 @@ import (
 	"github.com/hearsight/hearsight/internal/vision"
 )
 
+// A panel is a drawing for a terminal, of so many lines of 80 characters.
+type panel struct {
+	title string // may be empty
+	lines int
+	*picture
+}
+
+// whole is a picture that fills the terminal.
+func (p *picture) whole() []panel { return []panel{{lines: 24, picture: p}} }
+
 // A picture is a row as numbers to draw: Values of Rows x Cols, upright.
 type picture struct {
 	rows, cols int
@@ -29,10 +39,10 @@ type picture struct {
 // An item is one row of this project's tables in forms that can leave it. What
 // a table does not have is nil.
 type item struct {
-	picture *picture // for a terminal or a heat map
-	npy     func(w io.Writer) error
-	wav     func(w io.Writer) error
-	png     func(w io.Writer) error
+	panels []panel // for a terminal, one above the other
+	npy    func(w io.Writer) error
+	wav    func(w io.Writer) error
+	png    func(w io.Writer) error
 }
 
 // find reads the row called id.
@@ -98,7 +108,7 @@ func mfccItem(r table.MFCC) (*item, error) {
 	}
 	p := &picture{c, t, standardised(c, t, plot.Upright(t, c, widen(r.Features)))}
 	return &item{
-		picture: p, png: p.heatMap,
+		panels: p.whole(), png: p.heatMap,
 		npy: func(w io.Writer) error { return npy.Write(w, []int{t, c}, r.Features) },
 	}, nil
 }
@@ -109,10 +119,17 @@ func clipItem(r table.Clip) (*item, error) {
 		return nil, err
 	}
 	mono := pcm.Mono()
+	m, err := spectrogram(mono, pcm.SampleRateHz)
+	if err != nil {
+		return nil, err
+	}
 	return &item{
-		picture: envelope(mono),
-		png:     func(w io.Writer) error { return plot.Waveform(w, mono, 0, 0) },
-		npy:     func(w io.Writer) error { return npy.Write(w, []int{pcm.Frames(), pcm.Channels}, pcm.Samples) },
+		panels: []panel{
+			{fmt.Sprintf("waveform, full scale up and down, %.2f s across", pcm.DurationSec()), 12, envelope(mono)},
+			{fmt.Sprintf("mel spectrogram, 20 Hz at the bottom to %d Hz, the loudest %d dB", pcm.SampleRateHz/2, shownDB), 20, m},
+		},
+		png: func(w io.Writer) error { return plot.Sound(w, mono, m.rows, m.cols, m.values) },
+		npy: func(w io.Writer) error { return npy.Write(w, []int{pcm.Frames(), pcm.Channels}, pcm.Samples) },
 		wav: func(w io.Writer) error {
 			b, err := wavOf(r.ID, r.Audio)
 			if err == nil {
@@ -149,8 +166,8 @@ func pixels(m *vision.RGB) *item {
 		p.values[i] = .299*float64(m.Pix[3*i]) + .587*float64(m.Pix[3*i+1]) + .114*float64(m.Pix[3*i+2])
 	}
 	return &item{
-		picture: p,
-		npy:     func(w io.Writer) error { return npy.Write(w, []int{m.H, m.W, 3}, m.Pix) },
+		panels: p.whole(),
+		npy:    func(w io.Writer) error { return npy.Write(w, []int{m.H, m.W, 3}, m.Pix) },
 		png: func(w io.Writer) error {
 			img := image.NewRGBA(image.Rect(0, 0, m.W, m.H))
 			for i := range m.W * m.H {
@@ -171,7 +188,7 @@ func featureItem(r table.FeatureMap) *item {
 		}
 	}
 	return &item{
-		picture: p, png: p.heatMap,
+		panels: p.whole(), png: p.heatMap,
 		npy: func(out io.Writer) error { return npy.Write(out, []int{h, w, c}, r.Half) },
 	}
 }
@@ -182,27 +199,6 @@ func widen(x []float32) []float64 {
 		out[i] = float64(v)
 	}
 	return out
-}
-
-// envelope draws a waveform of 24 x 80 cells: 1 between the lowest and highest
-// sample of a column.
-func envelope(x []float32) *picture {
-	const rows, cols = 24, 80
-	p := &picture{rows, cols, make([]float64, rows*cols)}
-	for c := range cols {
-		part := x[c*len(x)/cols : (c+1)*len(x)/cols]
-		lo, hi := float32(0), float32(0)
-		for _, v := range part {
-			lo, hi = min(lo, v), max(hi, v)
-		}
-		for r := range rows {
-			top := 1 - 2*float32(r)/rows
-			if top >= lo && top-2.0/rows <= hi {
-				p.values[r*cols+c] = 1
-			}
-		}
-	}
-	return p
 }
 
 // standardised brings each row to mean 0 and deviation 1 and cuts it at 2.5: the
@@ -239,12 +235,14 @@ func drawRow(in *input, r *Report) error {
 	if err != nil {
 		return err
 	}
-	if it.picture == nil {
-		return nil
-	}
 	var b strings.Builder
-	if err := plot.Terminal(&b, it.picture.rows, it.picture.cols, it.picture.values, 80, 24, false); err != nil {
-		return err
+	for _, p := range it.panels {
+		if p.title != "" {
+			b.WriteString(p.title + "\n")
+		}
+		if err := plot.Terminal(&b, p.rows, p.cols, p.values, 80, p.lines, in.opts.Color); err != nil {
+			return err
+		}
 	}
 	r.Drawing = b.String()
 	return nil

@@ -9,6 +9,7 @@
 //	SVG       several curves over each other, with axes and a legend   SVG
 //	HeatMap   a matrix, one cell a square of pixels                    PNG
 //	Waveform  samples as a min/max envelope with the RMS inside        PNG
+//	Sound     a waveform over its spectrogram                          PNG
 //	Terminal  a matrix as half-block characters, or as plain ASCII     text
 //
 // SVG stands on gonum.org/v1/plot; the PNGs are drawn here on the standard

@@ -32,14 +32,21 @@ var wavePalette = color.Palette{
 // samples are left out. Zero width and height mean 720 x 120 px.
 func Waveform(w io.Writer, samples []float32, width, height int) error {
 	if width == 0 {
-		width = 720
+		width = waveWidth
 	}
 	if height == 0 {
-		height = 120
+		height = waveHeight
 	}
 	if width < 0 || height < 0 || width > maxPixels/height {
 		return fmt.Errorf("draw waveform: %dx%d px is no picture of at most %d px", width, height, maxPixels)
 	}
+	return writePNG(w, waveImage(samples, width, height))
+}
+
+// Size of a waveform in px, if none is given.
+const waveWidth, waveHeight = 720, 120
+
+func waveImage(samples []float32, width, height int) *image.Paletted {
 	img := image.NewPaletted(image.Rect(0, 0, width, height), wavePalette)
 	for x := range width {
 		img.Pix[img.PixOffset(x, rowOf(0, height))] = waveAxis
@@ -55,7 +62,7 @@ func Waveform(w io.Writer, samples []float32, width, height int) error {
 		drawColumn(img, x, now, before)
 		before = now
 	}
-	return writePNG(w, img)
+	return img
 }
 
 // column is what one column of a waveform shows; n counts its samples.

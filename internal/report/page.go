@@ -17,6 +17,7 @@ type Page struct {
 	Title    string
 	Systems  []System
 	Curves   []Curve
+	Corpus   *Corpus // nil: nothing is known of it
 	Examples []Example
 	Rejects  []Reject
 	Spec     string    // text of the spec file
@@ -53,6 +54,20 @@ type Setting struct{ Name, Value string }
 type Curve struct {
 	Caption string
 	SVG     []byte
+}
+
+// A Corpus says what the systems were made from.
+type Corpus struct {
+	Facts   []Setting // how much there is of what
+	Plots   []Curve   // how it is spread
+	Voices  []Count   // who speaks
+	Reasons []Count   // why items were set aside, the most frequent first
+}
+
+// A Count is how many there are of something.
+type Count struct {
+	Name string
+	N    int
 }
 
 // An Example is a query and what was found for it.

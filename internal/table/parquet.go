@@ -35,6 +35,7 @@ var codec = &zstd.Codec{Level: zstd.SpeedFastest}
 
 // parquetEngine keeps rows in Parquet: one required column per field of R.
 type parquetEngine[R any] struct {
+	light bool              // leave binary columns out when reading
 	units map[string]string // column -> unit
 }
 
@@ -103,7 +104,7 @@ func (e parquetEngine[R]) open(r io.ReaderAt, size int64, schema string) (source
 	if !parquet.EqualNodes(f.Schema(), want) {
 		return nil, fmt.Errorf("columns differ from %s", schema)
 	}
-	s := &parquetSource[R]{cols: columnsOf[R](), groups: f.RowGroups()}
+	s := &parquetSource[R]{cols: columnsOf[R](), groups: f.RowGroups(), light: e.light}
 	for _, g := range s.groups {
 		s.first = append(s.first, s.rows)
 		s.rows += int(g.NumRows())
@@ -138,6 +139,7 @@ type parquetSource[R any] struct {
 	groups []parquet.RowGroup
 	first  []int // first row of each group
 	rows   int
+	light  bool // binary columns are not read
 
 	mu   sync.Mutex
 	at   int // group of cur
@@ -161,7 +163,7 @@ func (s *parquetSource[R]) row(i int, dst *R) error {
 		s.close()
 		s.at, s.cur, s.used = g, s.cursors(g), true
 	}
-	if err := readRow(s.cols, s.cur, int64(i-s.first[g]), dst); err != nil {
+	if err := s.readRow(s.cur, int64(i-s.first[g]), dst); err != nil {
 		s.close() // a cursor that failed may be anywhere
 		return err
 	}
@@ -184,11 +186,14 @@ func (s *parquetSource[R]) cursors(group int) []cursor {
 	return out
 }
 
-func readRow[R any](cols []column, cur []cursor, i int64, dst *R) error {
+func (s *parquetSource[R]) readRow(cur []cursor, i int64, dst *R) error {
 	v := reflect.ValueOf(dst).Elem()
-	for c := range cols {
+	for c := range s.cols {
+		if s.light && s.cols[c].opaque() {
+			continue
+		}
 		if err := cur[c].read(i, v.Field(c)); err != nil {
-			return fmt.Errorf("column %s: %w", cols[c].path[0], err)
+			return fmt.Errorf("column %s: %w", s.cols[c].path[0], err)
 		}
 	}
 	return nil
@@ -211,7 +216,7 @@ func (s *parquetSource[R]) scanGroup(g int, yield func(R, error) bool) bool {
 	}()
 	for i := range s.groups[g].NumRows() {
 		var row R
-		if err := readRow(s.cols, cur, i, &row); err != nil {
+		if err := s.readRow(cur, i, &row); err != nil {
 			yield(row, err)
 			return false
 		}

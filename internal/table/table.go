@@ -80,6 +80,16 @@ func (f Format[R]) Schema() string { return f.schema }
 // Ext returns the suffix of the format's files: ".parquet" or ".arrow".
 func (f Format[R]) Ext() string { return f.engine.ext() }
 
+// Light returns the format for readers who do not want what is large: of a
+// Parquet table its binary columns, which stay empty and are not read.
+func (f Format[R]) Light() Format[R] {
+	if e, ok := f.engine.(parquetEngine[R]); ok {
+		e.light = true
+		f.engine = e
+	}
+	return f
+}
+
 // ID returns what names the row.
 func (f Format[R]) ID(row R) string { return f.id(&row) }
 

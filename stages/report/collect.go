@@ -22,6 +22,7 @@ import (
 type Sources struct {
 	Scores, Models []*artifacts.Artifact
 	Pairs, WAV     []*artifacts.Artifact // where the examples come from; may be empty
+	Speech         []*artifacts.Artifact // whose voices are counted; may be empty
 	Rejects        []*artifacts.Artifact
 	Examples       int // best and worst queries, each
 }
@@ -59,7 +60,8 @@ func Collect(ctx context.Context, s Sources) (report.Page, error) {
 			page.Rejects = append(page.Rejects, report.Reject{Item: r.Item, Stage: r.Stage, Reason: r.Reason})
 		}
 	}
-	return page, nil
+	page.Corpus, err = corpus(ctx, s, page.Rejects)
+	return page, err
 }
 
 func readScores(art *artifacts.Artifact) (m table.Metrics, ranks []table.Rank, err error) {

@@ -21,12 +21,13 @@ import (
 var Kind = stage.New(stage.Kind{
 	Name:    "report",
 	Doc:     "write scores, curves, examples and rejects as one HTML page",
-	Version: 1,
+	Version: 2,
 	Inputs: []stage.Input{
 		{Name: "scores", Doc: "the systems to show", Types: []string{"scores"}, Many: true},
 		{Name: "models", Doc: "their models, for the curves", Types: []string{"model"}, Many: true, Optional: true},
 		{Name: "pairs", Doc: "captions and photos, for the examples", Types: []string{"pairs"}, Optional: true},
 		{Name: "wav", Doc: "clips, for the examples' sound", Types: []string{"wav"}, Optional: true},
+		{Name: "speech", Doc: "clips as synthesised, for who speaks", Types: []string{"speech"}, Optional: true},
 		{Name: "rejects", Doc: "stages whose rejected items are shown", Many: true, Optional: true},
 	},
 	Output: "report",
@@ -43,7 +44,7 @@ type Params struct {
 const page = "report.html"
 
 func run(ctx context.Context, t *stage.Task, p Params) error {
-	in := Sources{Scores: t.Inputs["scores"], Models: t.Inputs["models"], Pairs: t.Inputs["pairs"], WAV: t.Inputs["wav"], Rejects: t.Inputs["rejects"], Examples: p.Examples}
+	in := Sources{Scores: t.Inputs["scores"], Models: t.Inputs["models"], Pairs: t.Inputs["pairs"], WAV: t.Inputs["wav"], Speech: t.Inputs["speech"], Rejects: t.Inputs["rejects"], Examples: p.Examples}
 	content, err := Collect(ctx, in)
 	if err != nil {
 		return err

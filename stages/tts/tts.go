@@ -248,6 +248,9 @@ const (
 	// .3 words' time a word up to .3 s a letter.
 	minShare   = .15
 	maxSeconds = 10. // and one second a letter
+	// mostSeconds is the longest clip: five minutes are 13 MB of WAV, of which
+	// this stage and those that follow hold some ten copies at a time.
+	mostSeconds = 300.
 )
 
 // plausible looks at the length of a clip, which is the only sign of a
@@ -268,6 +271,8 @@ func plausible(u utterance, seconds float64) (warnings []string, err error) {
 		return nil, stage.Reject("spoken in %.1f s: too short for %d words", seconds, words)
 	case seconds > maxSeconds+letters:
 		return nil, stage.Reject("spoken in %.0f s: too long for %d letters", seconds, utf8.RuneCountInString(u.text))
+	case seconds > mostSeconds:
+		return nil, stage.Reject("spoken in %.0f s: too long for a caption, the limit is %.0f s", seconds, mostSeconds)
 	case seconds > longSeconds:
 		return []string{fmt.Sprintf("clip lasts %.0f s", seconds)}, nil
 	}
