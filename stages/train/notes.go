@@ -30,7 +30,7 @@ func (p Params) notes(s dataset.Shape) []model.KeyString {
 	if s.Tower != "" {
 		out = append(out, model.KeyString{Key: "features", Value: s.Source()})
 	}
-	return append(out, []model.KeyString{
+	out = append(out, []model.KeyString{
 		{Key: "towers", Value: p.imageName() + " and " + p.audioName()},
 		{Key: "audio", Value: fmt.Sprintf("%d frames, length %s, normalize %s", p.Frames, p.Length, p.Normalize)},
 		{Key: "similarity", Value: fmt.Sprintf("%s x %s", p.Similarity, decimal(p.SimilarityScale))},
@@ -38,6 +38,7 @@ func (p Params) notes(s dataset.Shape) []model.KeyString {
 		{Key: "training", Value: fmt.Sprintf("%s, batch %d, seed %d", length, p.Batch, p.Seed)},
 		{Key: "optimizer", Value: p.optimizerNote()},
 	}...)
+	return append(out, p.recipeNotes()...)
 }
 
 // imageName is the image tower with what of it is trained.
@@ -67,6 +68,9 @@ func (p Params) optimizerNote() string {
 	note += fmt.Sprintf(", rate %s, %s", decimal(p.LearningRate), p.Schedule)
 	if p.WeightDecay > 0 {
 		note += ", weight decay " + decimal(p.WeightDecay)
+		if p.DecayOf == decayMatrices {
+			note += " of matrices"
+		}
 	}
 	if p.ClipNorm > 0 {
 		note += ", gradients up to " + decimal(p.ClipNorm)

@@ -50,6 +50,7 @@ var inputs = []stage.Input{
 	{Name: "mfcc", Doc: "the captions' sound", Types: []string{"mfcc"}},
 	{Name: "features", Doc: "feature maps of the photos, for image: head and finetune: conv5", Types: []string{"features"}, Optional: true},
 	{Name: "images", Doc: "the photos themselves, for image: small, small5 and finetune: all", Types: []string{"images"}, Optional: true},
+	{Name: "from", Doc: "a model to start from: its tensors where they fit, and how it takes its input", Types: []string{"model"}, Optional: true},
 }
 
 func run(ctx context.Context, t *stage.Task, p Params) error {
@@ -80,6 +81,10 @@ func train(ctx context.Context, t *stage.Task, p Params, d *dataset.Data) (*lear
 	if err != nil {
 		return nil, err
 	}
+	before, err := from(t, &network)
+	if err != nil {
+		return nil, err
+	}
 	watch, err := newWatcher(t)
 	if err != nil {
 		return nil, err
@@ -92,6 +97,17 @@ func train(ctx context.Context, t *stage.Task, p Params, d *dataset.Data) (*lear
 	if start != nil {
 		o.Key += start.Key()
 		o.Start = func(m *model.Model[float32]) error { return model.Fill(start, m) }
+	}
+	if before != nil {
+		fill := o.Start
+		o.Start = func(m *model.Model[float32]) error {
+			if fill != nil {
+				if err := fill(m); err != nil {
+					return err
+				}
+			}
+			return takeFrom(t, m, before)
+		}
 	}
 	res, err := learn.Train(ctx, network, data, p.settings(), o)
 	return res, errors.Join(err, watch.close())
