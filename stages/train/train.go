@@ -16,6 +16,12 @@
 //	model.safetensors  every tensor, float32
 //	curve.parquet      loss, rate and P@k by steps
 //
+// A recipe is put together of parts by name: towers, similarity, loss, norms of
+// the input, sampler, what a step does not see (dropout, masks, places), optimizer,
+// schedule, mean of the weights, which model is kept. Parts that do nothing
+// together are refused before anything runs. With a model at port from, training
+// starts from its values, and takes its input as that one does.
+//
 // It goes on from its last checkpoint after an interruption, and ends in the
 // same bytes as if there had been none.
 package train
