@@ -1,8 +1,11 @@
-"""Opens every Parquet and Arrow part of the demo's artifacts with pyarrow and DuckDB and checks types, units and contents.
+"""Opens every Parquet and Arrow part of the demo's artifacts with pyarrow and DuckDB and checks types, units and contents;
+and the events of its training with TensorBoard.
 
-usage: readers.py DIR    (DIR/<stage>/<part>, as `hearsight get` writes them)
+usage: readers.py DIR RUNS    (DIR/<stage>/<part>, as `hearsight get` writes them; RUNS is the store's)
+       readers.py events RUNS
 """
 import io
+import json
 import pathlib
 import sys
 import wave
@@ -53,7 +56,29 @@ def parquet(path, name):
     return t
 
 
-def main(root):
+def events(runs):
+    """What TensorBoard's own reader finds is what metrics.jsonl beside it says; returns the number of values."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    tags = {"loss": "loss", "learning_rate": "learning_rate", "validation/P@1": "p1", "validation/P@5": "p5", "validation/P@10": "p10"}
+    found = 0
+    for path in sorted(pathlib.Path(runs).rglob("metrics.jsonl")):
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        board = EventAccumulator(str(path.parent), size_guidance={"scalars": 0})
+        board.Reload()
+        for tag, key in tags.items():
+            want = [(line["step"], line[key]) for line in lines if key in line]
+            have = [(e.step, e.value) for e in board.Scalars(tag)] if tag in board.Tags()["scalars"] else []
+            same = len(have) == len(want) and all(a[0] == b[0] and abs(a[1] - b[1]) <= 1e-6 * abs(b[1]) for a, b in zip(have, want))
+            check(same, f"{path.parent}: TensorBoard reads {tag} {have[:3]}..., {len(have)} values, want {want[:3]}..., {len(want)}")
+            found += len(have)
+        for e in board.Scalars("loss") if lines else []:
+            check(abs(e.wall_time - 1.6e9) < 2e9 and e.wall_time > 1.6e9, f"{path.parent}: TensorBoard reads the time {e.wall_time}")
+    check(found > 0, f"no events in {runs}")
+    return found
+
+
+def main(root, runs):
     seen = set()
     for path in sorted(pathlib.Path(root).rglob("*")):
         name = path.name.split("-")[0].split(".")[0]
@@ -84,10 +109,14 @@ def main(root):
             check(any(k.startswith(b"hearsight") for k in t.schema.metadata or {}), f"{path}: no hearsight metadata")
     for want in ("pairs/captions", "pairs/photos", "speech/clips", "wav/clips", "mfcc/mfcc", "photos/images", "scores/ranks", "scores/queries", "model/curve", "features/features", "given/captions", "given/photos", "given/rejects"):
         check(want in seen, f"no part {want}, saw {sorted(seen)}")
-    for p in problems:
-        print(p, file=sys.stderr)
-    print(f"{len(seen)} tables opened, {len(problems)} problems")
-    sys.exit(1 if problems else 0)
+    print(f"{len(seen)} tables opened")
+    print(f"TensorBoard reads {events(runs)} values")
 
 
-main(sys.argv[1])
+if sys.argv[1] == "events":
+    print(f"TensorBoard reads {events(sys.argv[2])} values")
+else:
+    main(sys.argv[1], sys.argv[2])
+for p in problems:
+    print(p, file=sys.stderr)
+sys.exit(1 if problems else 0)

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Current pyarrow and DuckDB must open every artifact of the demo.
+# Current pyarrow and DuckDB must open every artifact of the demo, TensorBoard the
+# events of its training.
 set -eu
 cd "$(dirname "$0")/.."
 venv=.tools/readers
@@ -23,4 +24,4 @@ bin/hearsight run $more
 for stage in features given; do
 	bin/hearsight get $more $stage "$store/out/$stage"
 done
-$venv/bin/python scripts/readers.py "$store/out"
+$venv/bin/python scripts/readers.py "$store/out" "$store/store/runs"

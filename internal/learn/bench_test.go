@@ -27,11 +27,13 @@ func benchmarkStep(b *testing.B, spec model.Spec, s Settings, frames func(i int)
 	}
 	b.ReportAllocs()
 	run.did = work{}
+	before := cpuTime()
 	for b.Loop() {
 		if err := run.step(context.Background()); err != nil {
 			b.Fatal(err)
 		}
 	}
+	b.ReportMetric(float64((cpuTime()-before).Milliseconds())/float64(b.N), "cpu-ms/op")
 	b.ReportMetric(run.did.flop/1e9/b.Elapsed().Seconds(), "GFLOP/s")
 	b.ReportMetric(float64(run.ws.Bytes())/1e6, "MB-workspace")
 }

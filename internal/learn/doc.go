@@ -6,15 +6,19 @@
 // step takes a minibatch from the [Sampler], runs forward and backward through
 // the two towers, and moves the weights by an optimizer, all as the [Settings]
 // say: the paper's Adam and mean hinge, or another. Nothing in it is random at
-// run time: the order of pairs follows from (seed, epoch), the impostors that a
-// loss draws from (seed, step), the initial weights from the seed and their
-// names, the learning rate from the step, the look of a picture ([Options].View)
-// from the epoch and its pair. So a [Train] that was killed goes on
+// run time: the order of pairs follows from (seed, epoch); the impostors that a
+// loss draws, what dropouts drop, the frames and places that a step does not see,
+// from (seed, step); the look of a picture ([Options].View) from the epoch and its
+// pair; the initial weights from the seed and their
+// names, the learning rate from the step. So a [Train] that was killed goes on
 // from its last checkpoint and ends with the same bytes as one that was not, on
 // any number of cores.
 //
 //	r, err := learn.Train(ctx, spec, data, settings, learn.Options{Dir: dir, Progress: show})
 //	r.Model.WriteWeights(w)
+//
+// The model that is left is the last, or the one that scored best on the
+// development pairs; its weights are those of training, or their mean over time.
 //
 // A minibatch never holds two captions of one picture: they would be each
 // other's wrong answers.
@@ -24,6 +28,9 @@
 // sums the ranks up ([Summarize]). Candidates with equal scores share their
 // places: the rank of a query is the mean over all orders of its equals, so a
 // model that gives every pair the same score is at chance, not at the top.
+//
+// A [Matchmap] shows what a similarity is made of, place by place and step by
+// step.
 //
 // What watches a run (loss, rate, pairs a second, P@k on development pairs)
 // comes through [Options].Progress; [EventWriter] turns it into TensorBoard's

@@ -137,39 +137,68 @@ func fill[T nn.Float](p *nn.Param[T], seed uint64, next func(*rand.Rand) float64
 // steps of the tower's output count, or, to a tower that masks, how many frames
 // it has.
 func (t tower[T]) apply(g *nn.Graph[T], x, frames *nn.Node) *nn.Node {
-	own := frames
-	if t.masks() && frames != nil {
-		frames = g.Steps(own, t.stepsOf)
-	}
-	for i, l := range t.Layers {
-		var p []*nn.Node
-		for _, param := range t.params[i] {
-			p = append(p, g.Param(param))
-		}
-		switch {
-		case l.Op == "norm" && l.ReLU:
-			x = g.BatchNormReLU(x, p[0], p[1], t.stats[i], t.maskOf(g, i, own))
-		case l.Op == "norm":
-			x = g.BatchNorm(x, p[0], p[1], t.stats[i])
-		case l.Op == "dropout":
-			x = g.Dropout(x, t.prefix+"."+l.Name, l.Rate)
-		case l.Op == "attend":
-			x = g.AttentionPool(x, p[0], p[1], frames)
-		case l.Op == "linear":
-			x = g.Linear(x, p[0], p[1])
-		case l.recurrent():
-			x = applyRecurrent(g, l, x, frames, p)
-		case l.Op == "pool" && t.Dims == 1:
-			x = g.MaxPoolMasked(x, l.Kernel, l.Stride, l.Pad, t.maskOf(g, i, own))
-		case l.Op == "pool":
-			x = g.MaxPool2D(x, nn.Pool{KH: l.Kernel, KW: l.Kernel, StrideH: l.Stride, StrideW: l.Stride, PadH: l.Pad, PadW: l.Pad})
-		case t.Dims == 1:
-			x = g.Conv1D(x, p[0], p[1], nn.Conv1D{Stride: l.Stride, Pad: l.Pad, ReLU: l.ReLU})
-		default:
-			x = g.Conv2D(x, p[0], p[1], nn.Conv2D{StrideH: l.Stride, StrideW: l.Stride, PadH: l.Pad, PadW: l.Pad, ReLU: l.ReLU})
-		}
+	own, frames := frames, t.counted(g, frames)
+	for i := range t.Layers {
+		x = t.layer(g, i, x, own, frames)
 	}
 	return x
+}
+
+// counted turns the frames that a tower is told into steps of its output.
+func (t tower[T]) counted(g *nn.Graph[T], frames *nn.Node) *nn.Node {
+	if frames == nil || !t.masks() {
+		return frames
+	}
+	return g.Steps(frames, t.stepsOf)
+}
+
+// shares adds the tower with, in place of the vector that attention makes of its
+// steps or places and that is then of length 1, what each of them gives to it:
+// [n][steps][c], rows that add up to that vector.
+func (t tower[T]) shares(g *nn.Graph[T], x, frames *nn.Node) *nn.Node {
+	own, frames := frames, t.counted(g, frames)
+	at := t.attend()
+	for i := range at {
+		x = t.layer(g, i, x, own, frames)
+	}
+	x = g.Rows(x)
+	scores := g.Linear(x, g.Param(t.params[at][0]), g.Param(t.params[at][1]))
+	// What follows is affine and the weights add up to 1, so it may come before.
+	for i := at + 1; i < len(t.Layers); i++ {
+		x = t.layer(g, i, x, own, frames)
+	}
+	return g.AttentionShares(x, scores, frames)
+}
+
+// layer adds layer i. own are the frames of each clip that the tower was told,
+// frames the steps of its output that count.
+func (t tower[T]) layer(g *nn.Graph[T], i int, x, own, frames *nn.Node) *nn.Node {
+	l := t.Layers[i]
+	var p []*nn.Node
+	for _, param := range t.params[i] {
+		p = append(p, g.Param(param))
+	}
+	switch {
+	case l.Op == "norm" && l.ReLU:
+		return g.BatchNormReLU(x, p[0], p[1], t.stats[i], t.maskOf(g, i, own))
+	case l.Op == "norm":
+		return g.BatchNorm(x, p[0], p[1], t.stats[i])
+	case l.Op == "dropout":
+		return g.Dropout(x, t.prefix+"."+l.Name, l.Rate)
+	case l.Op == "attend":
+		return g.AttentionPool(x, p[0], p[1], frames)
+	case l.Op == "linear":
+		return g.Linear(x, p[0], p[1])
+	case l.recurrent():
+		return applyRecurrent(g, l, x, frames, p)
+	case l.Op == "pool" && t.Dims == 1:
+		return g.MaxPoolMasked(x, l.Kernel, l.Stride, l.Pad, t.maskOf(g, i, own))
+	case l.Op == "pool":
+		return g.MaxPool2D(x, nn.Pool{KH: l.Kernel, KW: l.Kernel, StrideH: l.Stride, StrideW: l.Stride, PadH: l.Pad, PadW: l.Pad})
+	case t.Dims == 1:
+		return g.Conv1D(x, p[0], p[1], nn.Conv1D{Stride: l.Stride, Pad: l.Pad, ReLU: l.ReLU})
+	}
+	return g.Conv2D(x, p[0], p[1], nn.Conv2D{StrideH: l.Stride, StrideW: l.Stride, PadH: l.Pad, PadW: l.Pad, ReLU: l.ReLU})
 }
 
 // maskOf is how many steps of each clip layer i keeps, nil for all: those that

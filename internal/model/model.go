@@ -241,6 +241,39 @@ func (m *Model[T]) Compare(g *nn.Graph[T], images, audio, frames *nn.Node) *nn.N
 	return g.Similarity(m.Similarity, images, audio, frames, m.Scale)
 }
 
+// MatchImages adds the image tower for a matchmap: x [n][h][w][in] to [n][places][c].
+// The products of its rows with those of [Model.MatchAudio], times the scale, are
+// how well each place and step of the sound match; with attention all of them add
+// up to the similarity.
+func (m *Model[T]) MatchImages(g *nn.Graph[T], x *nn.Node) *nn.Node {
+	if m.Similarity == SimilarityAttention {
+		return m.image.shares(g, x, nil)
+	}
+	return g.Rows(m.image.apply(g, x, nil))
+}
+
+// MatchAudio adds the audio tower for a matchmap: x [n][t][coefficients] to
+// [n][steps][c].
+func (m *Model[T]) MatchAudio(g *nn.Graph[T], x, frames *nn.Node) *nn.Node {
+	if m.Length == LengthFixed {
+		frames = nil
+	}
+	if m.Similarity == SimilarityAttention {
+		return m.audio.shares(g, x, frames)
+	}
+	return m.audio.apply(g, x, frames)
+}
+
+// OwnSteps is how many steps of the audio tower's output count for a clip of n
+// frames in an input of in frames.
+func (s *Spec) OwnSteps(n, in int) int {
+	told := s.OutFrames(n, in)
+	if s.Audio.masks() && s.Length == LengthTrue {
+		return s.Audio.stepsOf(told)
+	}
+	return told
+}
+
 // OutFrames is how many of the audio tower's output frames count for a clip of
 // n frames in an input of in frames: all for length fixed, else
 // clamp(n // round(in/out), 1, out). A tower that masks is told the clip's own

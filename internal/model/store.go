@@ -55,6 +55,38 @@ func (m *Model[T]) WriteWeights(w io.Writer) error {
 	return writeTensors(w, tensors, map[string]string{"format": Format})
 }
 
+// TakeFrom gives m the values of those tensors that other has by the same name
+// and shape, running statistics with their norm. It lists those that keep their
+// values, sorted, and counts all of m's.
+func (m *Model[T]) TakeFrom(other *Model[T]) (kept []string, all int) {
+	params, stats := map[string]*nn.Param[T]{}, map[string]*nn.Stats[T]{}
+	for _, p := range other.Params() {
+		params[p.Name] = p
+	}
+	for _, s := range other.Stats() {
+		stats[s.Name] = s
+	}
+	for _, p := range m.Params() {
+		all++
+		if o := params[p.Name]; o != nil && slices.Equal(o.Shape, p.Shape) {
+			copy(p.W, o.W)
+			continue
+		}
+		kept = append(kept, p.Name)
+	}
+	for _, s := range m.Stats() {
+		all++
+		if o := stats[s.Name]; o != nil && len(o.Mean) == len(s.Mean) {
+			copy(s.Mean, o.Mean)
+			copy(s.Var, o.Var)
+			continue
+		}
+		kept = append(kept, s.Name+" statistics")
+	}
+	slices.Sort(kept)
+	return kept, all
+}
+
 func float32s[T nn.Float](x []T) []float32 {
 	out := make([]float32, len(x))
 	for i, v := range x {

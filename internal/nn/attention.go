@@ -13,12 +13,12 @@ import (
 // [1]: [n][c]. frames [n] says how many rows of each item count, 1 to t; nil is
 // all of them.
 func (g *Graph[T]) AttentionPool(x, w, b, frames *Node) *Node {
-	x = g.rowsOf(x)
+	x = g.Rows(x)
 	return g.AttentionMean(x, g.Linear(x, w, b), frames)
 }
 
-// rowsOf is x [n][h][w][c] as [n][h*w][c]; what has three dimensions stays.
-func (g *Graph[T]) rowsOf(x *Node) *Node {
+// Rows is x [n][h][w][c] as [n][h*w][c]; what has three dimensions stays.
+func (g *Graph[T]) Rows(x *Node) *Node {
 	if g.err != nil || x.Dims() != 4 {
 		return x
 	}
@@ -36,16 +36,45 @@ func (g *Graph[T]) rowsOf(x *Node) *Node {
 // AttentionMean is the mean of the rows of x [n][t][c] weighted by the softmax of
 // scores [n][t][1] over the frames [n] that count, nil for all t: [n][c].
 func (g *Graph[T]) AttentionMean(x, scores, frames *Node) *Node {
+	a, in := g.attention(x, scores, frames)
+	a.of = &op[T]{name: fmt.Sprintf("attention mean %d", a.c), shape: []int{a.n, a.c}, fail: g.Err, do: a.forward, diff: a.gradients}
+	return g.apply(a.of, in...)
+}
+
+// AttentionShares is what each row gives to the [Graph.AttentionMean] of the rows
+// divided by its length, [n][t][c]: they add up to a vector of length 1. It has no
+// gradient.
+func (g *Graph[T]) AttentionShares(x, scores, frames *Node) *Node {
+	a, in := g.attention(x, scores, frames)
+	a.of = &op[T]{name: fmt.Sprintf("attention shares %d", a.c), shape: []int{a.n, a.t, a.c}, fail: g.Err, do: func(out []T, in [][]T) error {
+		mean := a.g.ws.buffer(a.of.key+" mean", a.n*a.c)
+		if err := a.forward(mean, in); err != nil {
+			return err
+		}
+		for k := range a.n {
+			m := mean[k*a.c:][:a.c]
+			length := max(l2Epsilon, math.Sqrt(dot(m, m)))
+			for i, w := range a.weights(k) {
+				to := a.row(out, k, i)
+				for j, v := range a.row(in[0], k, i) {
+					to[j] = T(float64(w) * float64(v) / length)
+				}
+			}
+		}
+		return nil
+	}}
+	return g.apply(a.of, in...)
+}
+
+func (g *Graph[T]) attention(x, scores, frames *Node) (a *attention[T], in []*Node) {
 	s := g.shape("attention: input", x, 3)
-	a := &attention[T]{g: g, n: s[0], t: s[1], c: s[2]}
+	a = &attention[T]{g: g, n: s[0], t: s[1], c: s[2]}
 	g.require("attention: scores", scores, a.n, a.t, 1)
-	in := []*Node{x, scores}
-	if frames != nil {
+	if in = []*Node{x, scores}; frames != nil {
 		g.require("attention: frames", frames, a.n)
 		in = append(in, frames)
 	}
-	a.of = &op[T]{name: fmt.Sprintf("attention mean %d", a.c), shape: []int{a.n, a.c}, fail: g.Err, do: a.forward, diff: a.gradients}
-	return g.apply(a.of, in...)
+	return a, in
 }
 
 // attention is one AttentionMean. Its weights stay from the forward pass for the

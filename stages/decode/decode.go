@@ -122,6 +122,7 @@ type sound struct {
 	clipped  int64      // samples of the source; -1: to be counted in the WAV
 	warnings []string
 }
+
 // A decoder decodes clips.
 type decoder struct {
 	p     Params

@@ -11,7 +11,8 @@
 //
 // It is frozen, so each photo goes through it once, however many
 // models are trained on it afterwards. Maps are kept as float16: rounding costs
-// 2e-4 of their size, and half the disk.
+// 2e-4 of their size, and half the disk. Averaged over squares of pool x pool
+// places they take a fraction of it.
 package features
 
 import (
@@ -36,7 +37,7 @@ var Kind = stage.NewItems(stage.Kind{
 	Inputs:  []stage.Input{{Name: "images", Doc: "photos at the network's size", Types: []string{"images"}}},
 	Output:  "features",
 	Numeric: true,
-}, Params{Tower: "vgg16", Init: model.InitPretrained, Seed: 1, Layer: last, Stage: 4, Stride: auto, Input: auto}, stage.Items[Params, table.FeatureMap]{
+}, Params{Tower: "vgg16", Init: model.InitPretrained, Seed: 1, Layer: last, Stage: 4, Stride: auto, Input: auto, Pool: 1}, stage.Items[Params, table.FeatureMap]{
 	List: list,
 	Open: open,
 	Table: func(p Params) stage.Table[table.FeatureMap] {
@@ -53,6 +54,7 @@ type Params struct {
 	Layer   string `json:"layer" doc:"where the network is cut off: after its last convolution, or, for vgg16 and vgg19, before the last block, which train's finetune: conv5 goes on from" enum:"last,pool4"`
 	Stage   int    `json:"stage" doc:"resnet50: last stage, 4 (14x14x1024 of 224x224) or 5 (7x7x2048)" min:"4" max:"5"`
 	Stride  string `json:"stride" doc:"resnet50: the convolution of a block that has the stride: conv1 (the original, Keras), conv2 (torchvision), or what the file's metadata say" enum:"auto,conv1,conv2"`
+	Pool    int    `json:"pool" doc:"maps are averaged over squares of so many places; what is left over at the right and below is left out" min:"1" max:"64"`
 	Input   string `json:"input" doc:"how pixels go in: caffe (0..255 less the mean), torchvision (0..1, mean and deviation), or what the file's metadata say" enum:"auto,caffe,torchvision"`
 }
 
@@ -73,6 +75,7 @@ func (p Params) Check() (out []spec.ParamProblem) {
 	say(p.Weights != "" && random, "weights", "init: random needs no weights")
 	say(p.Init == model.InitIdentity && p.Tower != "vgg19", "init", "%s is a VGG19 made of VGG16: use tower: vgg19", p.Init)
 	say(p.Layer != last && p.Tower == "resnet50", "layer", "resnet50 has stages and no pool4: use stage")
+	say(p.Pool > 1 && p.Layer != last, "pool", "finetune: conv5 goes on from whole maps of layer %s", p.Layer)
 	say(p.Stage != 4 && p.Tower != "resnet50", "stage", "%s has no stages: this is for resnet50", p.Tower)
 	say(p.Stride != auto && p.Tower != "resnet50", "stride", "%s has no strides: this is for resnet50", p.Tower)
 	return out
@@ -125,13 +128,13 @@ func open(_ context.Context, t *stage.Task, p Params) (stage.Do[table.FeatureMap
 		if err != nil {
 			return table.FeatureMap{}, err
 		}
-		return features(network, img)
+		return features(network, img, p.Pool)
 	}
 	return do, images.Close, nil
 }
 
 // features makes the row of a photo.
-func features(network *model.Frozen, img table.Image) (table.FeatureMap, error) {
+func features(network *model.Frozen, img table.Image, pool int) (table.FeatureMap, error) {
 	h, w := int(img.Height), int(img.Width)
 	if img.Order == "rgb" {
 		img.Pixels = vision.SwapRB(img.Pixels)
@@ -140,6 +143,10 @@ func features(network *model.Frozen, img table.Image) (table.FeatureMap, error) 
 	if err != nil {
 		return table.FeatureMap{}, err
 	}
+	if pool > min(oh, ow) {
+		return table.FeatureMap{}, fmt.Errorf("pool: %d is more than the map of %s has places: %dx%d", pool, img.ID, oh, ow)
+	}
+	x, oh, ow = averaged(x, oh, ow, network.Out, pool)
 	half := make([]uint16, len(x))
 	for i, v := range x {
 		half[i] = float16.Fromfloat32(v).Bits()
@@ -151,4 +158,27 @@ func features(network *model.Frozen, img table.Image) (table.FeatureMap, error) 
 		ID: img.ID, SHA256: table.SumHalves(half), SourceSHA256: img.SHA256,
 		Height: int32(oh), Width: int32(ow), Channels: int32(network.Out), Half: half,
 	}, nil
+}
+
+// averaged is the mean of each square of pool x pool places of x, [h][w][c].
+func averaged(x []float32, h, w, c, pool int) (y []float32, oh, ow int) {
+	if pool == 1 {
+		return x, h, w
+	}
+	oh, ow = h/pool, w/pool
+	y = make([]float32, oh*ow*c)
+	sum := make([]float64, c)
+	for k := range oh * ow {
+		clear(sum)
+		for d := range pool * pool {
+			at := (k/ow*pool+d/pool)*w + k%ow*pool + d%pool
+			for j, v := range x[at*c:][:c] {
+				sum[j] += float64(v)
+			}
+		}
+		for j, v := range sum {
+			y[k*c+j] = float32(v / float64(pool*pool))
+		}
+	}
+	return y, oh, ow
 }

@@ -321,3 +321,30 @@ func TestInit(t *testing.T) {
 		t.Errorf("random features are %dx%d, %s and %s", one.Height, one.Channels, one.SHA256, two.SHA256)
 	}
 }
+
+// TestPool: a map of 3x3 averaged over squares of two places is its first four,
+// and more places than there are are an error.
+func TestPool(t *testing.T) {
+	s := stagetest.Store(t)
+	pixels := picture(1)
+	o := stagetest.Options{Store: s, Inputs: images(t, s, imageRow("a", "bgr", side, side, pixels)), Params: map[string]any{"weights": passing(t, 1), "pool": 2}}
+	whole := expected(pixels)
+	got := stagetest.Rows(t, stagetest.MustRun(t, Kind, o).Artifact, table.FeatureMaps("", ""))[0]
+	if got.Height != 1 || got.Width != 1 || got.Channels != 512 || got.SHA256 != table.SumHalves(got.Half) {
+		t.Fatalf("the map has %dx%dx%d", got.Height, got.Width, got.Channels)
+	}
+	for c := range 3 {
+		mean := 0.
+		for _, at := range []int{0, 1, 3, 4} { // rows of three places
+			mean += float64(float16.Frombits(whole[at*512+c]).Float32()) / 4
+		}
+		if v := float64(float16.Frombits(got.Half[c]).Float32()); math.Abs(v-mean) > 1e-3*mean {
+			t.Errorf("channel %d is %v, want %v", c, v, mean)
+		}
+	}
+	o.Params["pool"] = 4
+	r, err := stagetest.Run(t, Kind, o)
+	if err == nil && len(r.Rejects) == 0 {
+		t.Error("a map of 3x3 was pooled by four")
+	}
+}

@@ -34,7 +34,7 @@ func (p Params) notes(s dataset.Shape) []model.KeyString {
 	if _, values := p.changed(); len(values) > 0 {
 		out = append(out, model.KeyString{Key: "augmentation", Value: strings.Join(values, ", ")})
 	}
-	return append(out, []model.KeyString{
+	out = append(out, []model.KeyString{
 		{Key: "towers", Value: p.imageName() + " and " + p.audioName()},
 		{Key: "audio", Value: fmt.Sprintf("%d frames, length %s, normalize %s", p.Frames, p.Length, p.Normalize)},
 		{Key: "similarity", Value: fmt.Sprintf("%s x %s", p.Similarity, decimal(p.SimilarityScale))},
@@ -42,6 +42,7 @@ func (p Params) notes(s dataset.Shape) []model.KeyString {
 		{Key: "training", Value: fmt.Sprintf("%s, batch %d, seed %d", length, p.Batch, p.Seed)},
 		{Key: "optimizer", Value: p.optimizerNote()},
 	}...)
+	return append(out, p.recipeNotes()...)
 }
 
 // imageName is the image tower with what of it is trained.
@@ -71,6 +72,9 @@ func (p Params) optimizerNote() string {
 	note += fmt.Sprintf(", rate %s, %s", decimal(p.LearningRate), p.Schedule)
 	if p.WeightDecay > 0 {
 		note += ", weight decay " + decimal(p.WeightDecay)
+		if p.DecayOf == decayMatrices {
+			note += " of matrices"
+		}
 	}
 	if p.ClipNorm > 0 {
 		note += ", gradients up to " + decimal(p.ClipNorm)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/hearsight/hearsight/artifacts"
 	"github.com/hearsight/hearsight/internal/learn"
+	"github.com/hearsight/hearsight/internal/model"
 	"github.com/hearsight/hearsight/internal/nn"
 	"github.com/hearsight/hearsight/internal/table"
 	"github.com/hearsight/hearsight/stages/stage"
@@ -47,6 +48,18 @@ func TestCheck(t *testing.T) {
 		"betas of SGD":           {map[string]any{"optimizer": "sgd", "beta1": .9, "beta2": .99, "epsilon": 1e-7}, "beta1beta2epsilon"},
 		"decay of a cosine":      {map[string]any{"schedule": "cosine", "decay": .5, "decay_epochs": 2, "cycle_epochs": 1}, "decaydecay_epochscycle_epochs"},
 		"head and a small tower": {map[string]any{"audio": "small"}, "audio"},
+		"recipe":                 {recipe(nil), ""},
+		"embed of misa":          {map[string]any{"embed": 512}, "embed"},
+		"norm of no maps":        {tiny(map[string]any{"normalize_features": "corpus"}), "normalize_features"},
+		"sorted pairs":           {tiny(map[string]any{"sort_batches": 2}), "sort_batches"},
+		"sorted of one length":   {map[string]any{"sampler": "photos", "sort_batches": 2}, "sort_batches"},
+		"masks of nothing":       {map[string]any{"time_masks": 2}, "mask_frames"},
+		"frames of no masks":     {map[string]any{"mask_frames": 2}, "mask_frames"},
+		"places of pixels":       {tiny(map[string]any{"places": 2}), "places"},
+		"places of a 3x3":        {map[string]any{"places": 2}, "places"},
+		"places of a head":       {map[string]any{"places": 2, "head_kernel": 1}, ""},
+		"no decay of matrices":   {map[string]any{"decay_of": "matrices"}, "decay_of"},
+		"patience of one score":  {map[string]any{"patience": 2}, "patience"},
 		"small and a big tower":  {map[string]any{"image": "small"}, "audio"},
 	} {
 		got := ""
@@ -61,7 +74,7 @@ func TestCheck(t *testing.T) {
 
 // TestNames: the names that a pipeline may use are those that there are.
 func TestNames(t *testing.T) {
-	have := map[string][]string{"loss": nn.Losses(), "optimizer": nn.Optimizers(), "schedule": learn.Schedules(), "similarity": nn.Similarities()}
+	have := map[string][]string{"loss": nn.Losses(), "optimizer": nn.Optimizers(), "schedule": learn.Schedules(), "similarity": model.Similarities()}
 	for _, p := range Kind.Params() {
 		want, ok := have[p.Name]
 		if !ok {

@@ -71,7 +71,7 @@ func (p Params) model(s dataset.Shape, start *model.Pretrained) (model.Spec, err
 		return model.Spec{}, err
 	}
 	m := model.Spec{
-		Image: image, Audio: audio, Height: s.Height, Width: s.Width, Frames: p.Frames, Length: p.Length,
+		Image: image.With(p.ends(p.ImageDrop)...), Audio: audio.With(p.ends(p.AudioDrop)...), Height: s.Height, Width: s.Width, Frames: p.Frames, Length: p.Length,
 		Similarity: p.Similarity, Scale: p.SimilarityScale, Init: p.Init, Notes: p.notes(s),
 	}
 	switch {

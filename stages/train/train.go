@@ -20,6 +20,12 @@
 // brighter or paler (flip, crop, brightness, contrast, saturation). What a step
 // sees follows from seed, epoch and caption alone.
 //
+// A recipe is put together of parts by name: towers, similarity, loss, norms of
+// the input, sampler, what a step does not see (dropout, masks, places), optimizer,
+// schedule, mean of the weights, which model is kept. Parts that do nothing
+// together are refused before anything runs. With a model at port from, training
+// starts from its values, and takes its input as that one does.
+//
 // It goes on from its last checkpoint after an interruption, and ends in the
 // same bytes as if there had been none.
 package train
@@ -54,6 +60,7 @@ var inputs = []stage.Input{
 	{Name: "mfcc", Doc: "the captions' sound", Types: []string{"mfcc"}},
 	{Name: "features", Doc: "feature maps of the photos, for image: head and finetune: conv5", Types: []string{"features"}, Optional: true},
 	{Name: "images", Doc: "the photos themselves, for image: small, small5 and finetune: all", Types: []string{"images"}, Optional: true},
+	{Name: "from", Doc: "a model to start from: its tensors where they fit, and how it takes its input", Types: []string{"model"}, Optional: true},
 }
 
 func run(ctx context.Context, t *stage.Task, p Params) error {
@@ -84,6 +91,10 @@ func train(ctx context.Context, t *stage.Task, p Params, d *dataset.Data) (*lear
 	if err != nil {
 		return nil, err
 	}
+	before, err := from(t, &network)
+	if err != nil {
+		return nil, err
+	}
 	watch, err := newWatcher(t)
 	if err != nil {
 		return nil, err
@@ -96,6 +107,17 @@ func train(ctx context.Context, t *stage.Task, p Params, d *dataset.Data) (*lear
 	if start != nil {
 		o.Key += start.Key()
 		o.Start = func(m *model.Model[float32]) error { return model.Fill(start, m) }
+	}
+	if before != nil {
+		fill := o.Start
+		o.Start = func(m *model.Model[float32]) error {
+			if fill != nil {
+				if err := fill(m); err != nil {
+					return err
+				}
+			}
+			return takeFrom(t, m, before)
+		}
 	}
 	if err := p.augment(&o, d.Shape()); err != nil {
 		return nil, errors.Join(err, watch.close())
