@@ -25,7 +25,7 @@ const (
 )
 
 // frameFunctions are the fields of simd.FrameSet that are functions.
-var frameFunctions = []string{"Emphasise", "Window", "DFT19", "DFT29", "Pass2", "Pass3", "Pass4", "Pass5", "Split", "Bank", "Log", "Matrix"}
+var frameFunctions = []string{"Emphasise", "Window", "DFT19", "DFT29", "Pass2", "Pass3", "Pass4", "Pass5", "Split", "Spread", "Turn", "Bank", "Log", "Matrix"}
 
 func framesOf(ctx *build.Context, s *isa) {
 	f := &frames{Context: ctx, isa: s}
@@ -37,6 +37,8 @@ func framesOf(ctx *build.Context, s *isa) {
 		f.pass(radix)
 	}
 	f.split()
+	f.spread()
+	f.turnAll()
 	f.bank()
 	f.log()
 	f.matrix()

@@ -311,3 +311,35 @@ func (f *frames) split() {
 	f.JNZ(operand.LabelRef("loop"))
 	f.end()
 }
+
+// spread makes complex points of real ones by factors.
+func (f *frames) spread() {
+	f.begin("Spread", "func(src, dst, factor *float64, n int)")
+	src, dst, factor, n := f.arg("src"), f.arg("dst"), f.arg("factor"), f.arg("n")
+	f.Label("loop")
+	x := f.load(f.at(src, 0))
+	for i := range 2 {
+		f.store(f.mul(f.broadcast(operand.Mem{Base: factor, Disp: i * double}), x), f.at(dst, i))
+	}
+	f.ADDQ(operand.U32(f.bytes()), src)
+	f.ADDQ(operand.U32(2*f.bytes()), dst)
+	f.ADDQ(operand.Imm(2*double), factor)
+	f.DECQ(n)
+	f.JNZ(operand.LabelRef("loop"))
+	f.end()
+}
+
+// turnAll multiplies complex points by factors.
+func (f *frames) turnAll() {
+	f.begin("Turn", "func(x, factor *float64, n int)")
+	x, factor, n := f.arg("x"), f.arg("factor"), f.arg("n")
+	f.Label("loop")
+	y := f.turn(pair{f.load(f.at(x, 0)), f.load(f.at(x, 1))}, operand.Mem{Base: factor})
+	f.store(y.re, f.at(x, 0))
+	f.store(y.im, f.at(x, 1))
+	f.ADDQ(operand.U32(2*f.bytes()), x)
+	f.ADDQ(operand.Imm(2*double), factor)
+	f.DECQ(n)
+	f.JNZ(operand.LabelRef("loop"))
+	f.end()
+}

@@ -34,6 +34,11 @@ type FrameSet struct {
 	// became z, times 4. z[last] must be z[0].
 	Split func(z, power, twiddle *float64, n, last int)
 
+	// Spread: for i in n, the parts of dst[2*i] are src[i] times those of plain
+	// factor i. Turn: for i in n, x[2*i] is multiplied by factor i.
+	Spread func(src, dst, factor *float64, n int)
+	Turn   func(x, factor *float64, n int)
+
 	// Bank: for i in n, out[i] is the sum of the next weights, runs[2*i+1] of
 	// them, times power from runs[2*i] on, in four strands.
 	Bank func(power, weights, out *float64, runs *int, n int)

@@ -49,6 +49,16 @@ func avx2FramesPass5(src *float64, dst *float64, twiddle *float64, in int, out i
 //go:noescape
 func avx2FramesSplit(z *float64, power *float64, twiddle *float64, n int, last int)
 
+// avx2FramesSpread is a FrameSet.Spread.
+//
+//go:noescape
+func avx2FramesSpread(src *float64, dst *float64, factor *float64, n int)
+
+// avx2FramesTurn is a FrameSet.Turn.
+//
+//go:noescape
+func avx2FramesTurn(x *float64, factor *float64, n int)
+
 // avx2FramesBank is a FrameSet.Bank.
 //
 //go:noescape

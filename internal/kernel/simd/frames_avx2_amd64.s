@@ -2094,6 +2094,55 @@ loop:
 	VZEROUPPER
 	RET
 
+// func avx2FramesSpread(src *float64, dst *float64, factor *float64, n int)
+// Requires: AVX
+TEXT ·avx2FramesSpread(SB), NOSPLIT, $0-32
+	MOVQ src+0(FP), AX
+	MOVQ dst+8(FP), CX
+	MOVQ factor+16(FP), DX
+	MOVQ n+24(FP), BX
+
+loop:
+	VMOVUPD      (AX), Y0
+	VBROADCASTSD (DX), Y1
+	VMULPD       Y1, Y0, Y1
+	VMOVUPD      Y1, (CX)
+	VBROADCASTSD 8(DX), Y1
+	VMULPD       Y1, Y0, Y0
+	VMOVUPD      Y0, 32(CX)
+	ADDQ         $0x00000020, AX
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x10, DX
+	DECQ         BX
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func avx2FramesTurn(x *float64, factor *float64, n int)
+// Requires: AVX, FMA3
+TEXT ·avx2FramesTurn(SB), NOSPLIT, $0-24
+	MOVQ x+0(FP), AX
+	MOVQ factor+8(FP), CX
+	MOVQ n+16(FP), DX
+
+loop:
+	VMOVUPD      (AX), Y0
+	VMOVUPD      32(AX), Y1
+	VBROADCASTSD (CX), Y2
+	VBROADCASTSD 8(CX), Y3
+	VMULPD       Y3, Y1, Y4
+	VMULPD       Y2, Y1, Y1
+	VFMSUB231PD  Y2, Y0, Y4
+	VFMADD231PD  Y3, Y0, Y1
+	VMOVUPD      Y4, (AX)
+	VMOVUPD      Y1, 32(AX)
+	ADDQ         $0x00000040, AX
+	ADDQ         $0x10, CX
+	DECQ         DX
+	JNZ          loop
+	VZEROUPPER
+	RET
+
 // func avx2FramesBank(power *float64, weights *float64, out *float64, runs *int, n int)
 // Requires: AVX, FMA3
 TEXT ·avx2FramesBank(SB), NOSPLIT, $0-40

@@ -49,6 +49,16 @@ func avx512FramesPass5(src *float64, dst *float64, twiddle *float64, in int, out
 //go:noescape
 func avx512FramesSplit(z *float64, power *float64, twiddle *float64, n int, last int)
 
+// avx512FramesSpread is a FrameSet.Spread.
+//
+//go:noescape
+func avx512FramesSpread(src *float64, dst *float64, factor *float64, n int)
+
+// avx512FramesTurn is a FrameSet.Turn.
+//
+//go:noescape
+func avx512FramesTurn(x *float64, factor *float64, n int)
+
 // avx512FramesBank is a FrameSet.Bank.
 //
 //go:noescape

@@ -2122,6 +2122,55 @@ loop:
 	VZEROUPPER
 	RET
 
+// func avx512FramesSpread(src *float64, dst *float64, factor *float64, n int)
+// Requires: AVX, AVX512F
+TEXT ·avx512FramesSpread(SB), NOSPLIT, $0-32
+	MOVQ src+0(FP), AX
+	MOVQ dst+8(FP), CX
+	MOVQ factor+16(FP), DX
+	MOVQ n+24(FP), BX
+
+loop:
+	VMOVUPD      (AX), Z0
+	VBROADCASTSD (DX), Z1
+	VMULPD       Z1, Z0, Z1
+	VMOVUPD      Z1, (CX)
+	VBROADCASTSD 8(DX), Z1
+	VMULPD       Z1, Z0, Z0
+	VMOVUPD      Z0, 64(CX)
+	ADDQ         $0x00000040, AX
+	ADDQ         $0x00000080, CX
+	ADDQ         $0x10, DX
+	DECQ         BX
+	JNZ          loop
+	VZEROUPPER
+	RET
+
+// func avx512FramesTurn(x *float64, factor *float64, n int)
+// Requires: AVX, AVX512F
+TEXT ·avx512FramesTurn(SB), NOSPLIT, $0-24
+	MOVQ x+0(FP), AX
+	MOVQ factor+8(FP), CX
+	MOVQ n+16(FP), DX
+
+loop:
+	VMOVUPD      (AX), Z0
+	VMOVUPD      64(AX), Z1
+	VBROADCASTSD (CX), Z2
+	VBROADCASTSD 8(CX), Z3
+	VMULPD       Z3, Z1, Z4
+	VMULPD       Z2, Z1, Z1
+	VFMSUB231PD  Z2, Z0, Z4
+	VFMADD231PD  Z3, Z0, Z1
+	VMOVUPD      Z4, (AX)
+	VMOVUPD      Z1, 64(AX)
+	ADDQ         $0x00000080, AX
+	ADDQ         $0x10, CX
+	DECQ         DX
+	JNZ          loop
+	VZEROUPPER
+	RET
+
 // func avx512FramesBank(power *float64, weights *float64, out *float64, runs *int, n int)
 // Requires: AVX, AVX512F
 TEXT ·avx512FramesBank(SB), NOSPLIT, $0-40

@@ -19,7 +19,8 @@
 //
 // 551 points, 25 ms at 22,050 Hz, are 19 x 29 and have a transform of their own
 // (dft551.go); even numbers whose half has no prime factor above 5 go through
-// passes of 2 to 5 points (fft.go); the others through gonum, a frame at a time.
+// passes of 2 to 5 points (fft.go); the others through a convolution by those
+// (bluestein.go).
 //
 // # What is promised
 //

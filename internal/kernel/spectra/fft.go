@@ -3,8 +3,6 @@ package spectra
 import (
 	"fmt"
 	"math"
-
-	"gonum.org/v1/gonum/dsp/fourier"
 )
 
 // Power computes power spectra of real frames of one length, at least 2.
@@ -30,7 +28,7 @@ func (l Lanes) NewPower(n int) *Power {
 		p.scale = 4
 		p.apply = newFFT(l, n, radices).apply
 	default:
-		p.apply = newOther(l, n).apply
+		p.apply = newBluestein(l, n).apply
 	}
 	return p
 }
@@ -49,32 +47,6 @@ func (p *Power) Scale() float64 { return p.scale }
 // lost.
 func (p *Power) Apply(power []float64) { p.apply(power, p.frame) }
 
-// other goes through gonum.
-type other struct {
-	lanes Lanes
-	plan  *fourier.FFT
-	seq   []float64
-	bins  []complex128
-}
-
-func newOther(l Lanes, n int) *other {
-	return &other{l, fourier.NewFFT(n), make([]float64, n), make([]complex128, n/2+1)}
-}
-
-func (o *other) apply(power, frame []float64) {
-	n := o.lanes.N
-	need("power", len(power), n*len(o.bins))
-	for l := range n {
-		for i := range o.seq {
-			o.seq[i] = frame[i*n+l]
-		}
-		for k, v := range o.plan.Coefficients(o.bins, o.seq) {
-			re, im := real(v), imag(v)
-			power[k*n+l] = math.FMA(im, im, re*re)
-		}
-	}
-}
-
 // factors writes n as a product of 4, 2, 3 and 5.
 func factors(n int) (out []int, ok bool) {
 	for _, r := range []int{4, 2, 3, 5} {
@@ -91,11 +63,16 @@ func factors(n int) (out []int, ok bool) {
 // split. The complex one is Stockham's, in passes between two buffers that need
 // no reordering.
 type fft struct {
+	stockham
+	half  int
+	split []float64 // twiddle factors
+}
+
+// A stockham is a complex transform.
+type stockham struct {
 	lanes  Lanes
-	half   int
 	passes []pass
-	split  []float64 // twiddle factors
-	other  []float64 // the second buffer
+	other  []float64 // the second buffer, a point longer than need be
 }
 
 type pass struct {
@@ -109,9 +86,9 @@ func unit(to []float64, j, n int) []float64 {
 	return append(to, cos, -sin)
 }
 
-func newFFT(l Lanes, n int, radices []int) *fft {
-	f := &fft{lanes: l, half: n / 2, other: make([]float64, (n+2)*l.N)}
-	points, s := n/2, 1
+func newStockham(l Lanes, points int, radices []int) stockham {
+	f := stockham{lanes: l, other: make([]float64, (2*points+2)*l.N)}
+	s := 1
 	for _, r := range radices {
 		p := pass{radix: r, s: s, m: points / r}
 		for j := range p.m {
@@ -122,6 +99,21 @@ func newFFT(l Lanes, n int, radices []int) *fft {
 		f.passes = append(f.passes, p)
 		points, s = points/r, s*r
 	}
+	return f
+}
+
+// transform returns the transform of x, in x or in the second buffer; the other
+// of them is lost.
+func (f *stockham) transform(x, other []float64) (result, rest []float64) {
+	for i := range f.passes {
+		f.pass(&f.passes[i], x, other)
+		x, other = other, x
+	}
+	return x, other
+}
+
+func newFFT(l Lanes, n int, radices []int) *fft {
+	f := &fft{stockham: newStockham(l, n/2, radices), half: n / 2}
 	for k := range f.half/2 + 1 {
 		f.split = unit(f.split, k, n)
 	}
@@ -132,11 +124,7 @@ func (f *fft) apply(power, frame []float64) {
 	n := f.lanes.N
 	need("frame", len(frame), (2*f.half+2)*n)
 	need("power", len(power), (f.half+1)*n)
-	x, y := frame, f.other
-	for i := range f.passes {
-		f.pass(&f.passes[i], x, y)
-		x, y = y, x
-	}
+	x, _ := f.transform(frame, f.other)
 	copy(x[2*f.half*n:][:2*n], x[:2*n])
 	if set := f.lanes.set; set != nil {
 		set.Split(&x[0], &power[0], &f.split[0], f.half/2+1, f.half)
@@ -155,7 +143,7 @@ func (f *fft) apply(power, frame []float64) {
 	}
 }
 
-func (f *fft) pass(p *pass, x, y []float64) {
+func (f *stockham) pass(p *pass, x, y []float64) {
 	if set := f.lanes.set; set != nil {
 		run := [...]func(src, dst, twiddle *float64, in, out, s, m int){2: set.Pass2, 3: set.Pass3, 4: set.Pass4, 5: set.Pass5}[p.radix]
 		vector := 2 * 8 * f.lanes.N
