@@ -86,8 +86,7 @@ for part in ${PARTS:-models torch photos mfcc sound speech prep pipeline}; do
 		;;
 	mfcc) ! has mfcc espeak-ng || ours mfcc -rounds "$rounds" -clips "$home/clips" ;;
 	sound)
-		! has sound espeak-ng ffmpeg || ours sound -rounds "$rounds" -data "$home/sound-${SOUND_CLIPS:-2000}" \
-			-clips "$shared/peers/ml/make_clips.py" -items "${SOUND_CLIPS:-2000}"
+		! has sound espeak-ng ffmpeg || ours sound -rounds "$rounds" -data "$home/sound-${SOUND_CLIPS:-2000}" -items "${SOUND_CLIPS:-2000}"
 		;;
 	speech) ! has speech espeak-ng "$flickr/captions.txt" || ours speech -rounds "$rounds" -flickr8k "$flickr" ;;
 	prep) ! has prep espeak-ng "$weights" || ours prep -rounds "$rounds" -data "$home/prep" -flickr8k "$flickr" -weights "$weights" ;;

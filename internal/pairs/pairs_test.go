@@ -228,8 +228,8 @@ func TestClipAndPhoto(t *testing.T) {
 	if _, err := Clip("x", "", []byte("hello")); err == nil {
 		t.Error("a text passed as a recording")
 	}
-	c, err := Clip("x", "words", append([]byte("fLaC"), make([]byte, 100)...))
+	c, err := Clip("x", "words", append([]byte("caff\x00\x01\x00\x00desc"), make([]byte, 100)...))
 	if err != nil || c.Warnings == "" {
-		t.Errorf("Clip of FLAC = %+v, %v; want a row with a warning", c, err)
+		t.Errorf("Clip of a Core Audio file = %+v, %v; want a row with a warning", c, err)
 	}
 }

@@ -20,7 +20,6 @@ import (
 type prepOptions struct {
 	script, spec, binary   string
 	flickr8k, weights, dir string
-	clips                  string
 	items                  int
 }
 
@@ -31,7 +30,6 @@ func (p *prepOptions) flags(f *flag.FlagSet) {
 	f.StringVar(&p.flickr8k, "flickr8k", "", "prep: folder with images/ and captions.txt")
 	f.StringVar(&p.weights, "weights", "", "prep: VGG16's weights, safetensors")
 	f.StringVar(&p.dir, "data", "", "prep: folder for the photos and recordings, made once")
-	f.StringVar(&p.clips, "clips", "", "sound: the shared peers' make_clips.py")
 	f.IntVar(&p.items, "items", 300, "prep: photos, and as many recordings; sound: recordings")
 }
 

@@ -43,14 +43,14 @@ type soundPeer struct {
 // process and CPU seconds, with go-mp3 and python-soxr; and whole, by a run of
 // the decode stage, with ffmpeg.
 func sound(out io.Writer, o options) error {
-	if o.prep.dir == "" || o.prep.clips == "" {
-		return errors.New("sound: say with -data and -clips where things are")
+	if o.prep.dir == "" || o.peers == "" {
+		return errors.New("sound: say with -data and -peers where things are")
 	}
 	t, err := newTable(out, o.results)
 	if err != nil {
 		return err
 	}
-	if _, err := output(exec.Command(o.python, soundScript, "make", "--data", o.prep.dir, "--clips", o.prep.clips, "--items", strconv.Itoa(o.prep.items))); err != nil {
+	if _, err := output(exec.Command(o.python, soundScript, "make", "--data", o.prep.dir, "--clips", filepath.Join(o.peers, "make_clips.py"), "--items", strconv.Itoa(o.prep.items))); err != nil {
 		return fmt.Errorf("make recordings: %w", err)
 	}
 	only, err := regexp.Compile(o.only)
