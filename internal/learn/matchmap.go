@@ -45,6 +45,6 @@ func MatchmapOf(m *model.Model[float32], img Image, frames []float32) (*Matchmap
 	places, c := out.Height*out.Width, i.Shape()[2]
 	out.M = make([]float32, places*out.Steps)
 	kernel.GemmTB(places, out.Steps, c, machine.Data(i), c, machine.Data(a), c, out.M, out.Steps, false)
-	kernel.Scale(float32(m.Scale), out.M)
+	kernel.Scale(float32(m.FullScale()), out.M)
 	return out, nil
 }

@@ -62,9 +62,13 @@ func TestMatchmap(t *testing.T) {
 			spec.MapNorm = &model.CoeffNorm{Mean: []float64{.5, 1, 2}, Std: 2}
 		}
 		spec.Similarity, spec.Length, spec.Scale = c.kind, c.length, .7
+		spec.LearnScale = c.length == model.LengthTrue
 		m, err := model.New[float32](spec, 2)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if p := m.Params(); spec.LearnScale {
+			p[len(p)-1].W[0] = .5
 		}
 		s, err := NewScorer(m)
 		if err != nil {

@@ -31,7 +31,7 @@ func recipeSpec() model.Spec {
 	}}
 	return model.Spec{
 		Image: image.With(ends...), Audio: audio.With(ends...), Height: 3, Width: 3, Frames: 48,
-		Length: model.LengthTrue, Similarity: model.SimilarityAttention, Scale: 1, Init: model.InitPyTorch,
+		Length: model.LengthTrue, Similarity: model.SimilarityAttention, Scale: 1, LearnScale: true, Init: model.InitPyTorch,
 	}
 }
 

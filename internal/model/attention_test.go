@@ -137,7 +137,7 @@ func TestAttentionGradients(t *testing.T) {
 	spec.Audio.Layers = slices.Insert(spec.Audio.Layers, 8, drop)
 	spec.Height, spec.Width, spec.Frames = 2, 2, 12
 	modelGradients(t, spec)
-	spec.Length = LengthFixed
+	spec.Length, spec.LearnScale = LengthFixed, true
 	modelGradients(t, spec)
 }
 

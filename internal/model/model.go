@@ -30,7 +30,8 @@ type Spec struct {
 	Frames     int         `json:"frames"` // longest clip; the rest is cut off
 	Length     string      `json:"length"` // fixed or true
 	Similarity string      `json:"similarity"`
-	Scale      float64     `json:"scale"` // of the similarity
+	Scale      float64     `json:"scale"`                 // of the similarity
+	LearnScale bool        `json:"learn_scale,omitempty"` // and e to the power of a parameter, 0 at first
 	Init       string      `json:"init"`
 	Pixels     *PixelNorm  `json:"pixels,omitempty"`     // how pixels become the image tower's input
 	MapNorm    *CoeffNorm  `json:"map_norm,omitempty"`   // how feature maps become the image tower's input
@@ -146,6 +147,7 @@ func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 type Model[T nn.Float] struct {
 	Spec
 	image, audio tower[T]
+	scale        *nn.Param[T] // nil: not learnt
 }
 
 // New returns a model with the initial values of seed: each tensor's own
@@ -165,14 +167,22 @@ func blank[T nn.Float](spec Spec) (*Model[T], error) {
 	if err := spec.Check(); err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}
-	return &Model[T]{Spec: spec, image: newTower[T]("image", spec.Image), audio: newTower[T]("audio", spec.Audio)}, nil
+	m := &Model[T]{Spec: spec, image: newTower[T]("image", spec.Image), audio: newTower[T]("audio", spec.Audio)}
+	if spec.LearnScale {
+		m.scale = nn.NewParam[T]("similarity.scale", 1)
+	}
+	return m, nil
 }
 
-// Params lists all parameters, image tower first, in the order of the layers.
+// Params lists all parameters, image tower first, in the order of the layers; a
+// learnt scale comes last.
 func (m *Model[T]) Params() []*nn.Param[T] {
 	var out []*nn.Param[T]
 	for _, p := range slices.Concat(m.image.params, m.audio.params) {
 		out = append(out, p...)
+	}
+	if m.scale != nil {
+		out = append(out, m.scale)
 	}
 	return out
 }
@@ -232,13 +242,27 @@ func (m *Model[T]) Similarities(g *nn.Graph[T], images, audio, frames *nn.Node) 
 
 // Compare adds the similarity of every embedded image with every embedded clip.
 func (m *Model[T]) Compare(g *nn.Graph[T], images, audio, frames *nn.Node) *nn.Node {
-	switch {
-	case m.Similarity == SimilarityAttention:
-		return g.Products(images, audio, m.Scale)
-	case m.Audio.masks() && m.Length == LengthTrue:
-		frames = g.Steps(frames, m.Audio.stepsOf)
+	var s *nn.Node
+	if m.Similarity == SimilarityAttention {
+		s = g.Products(images, audio, m.Scale)
+	} else {
+		if m.Audio.masks() && m.Length == LengthTrue {
+			frames = g.Steps(frames, m.Audio.stepsOf)
+		}
+		s = g.Similarity(m.Similarity, images, audio, frames, m.Scale)
 	}
-	return g.Similarity(m.Similarity, images, audio, frames, m.Scale)
+	if m.scale != nil {
+		s = g.ScaleBy(s, g.Param(m.scale))
+	}
+	return s
+}
+
+// FullScale is what a similarity is multiplied by, a learnt scale with it.
+func (m *Model[T]) FullScale() float64 {
+	if m.scale == nil {
+		return m.Scale
+	}
+	return m.Scale * nn.LearntScale(float64(m.scale.W[0]))
 }
 
 // MatchImages adds the image tower for a matchmap: x [n][h][w][in] to [n][places][c].

@@ -235,3 +235,45 @@ func (g *Graph[T]) Products(a, b *Node, scale float64) *Node {
 		},
 	}, a, b)
 }
+
+// maxScale is the largest that a learnt scale may become (Radford et al. 2021).
+const maxScale = 100
+
+// LearntScale is e^w, but at most 100.
+func LearntScale(w float64) float64 { return min(maxScale, math.Exp(w)) }
+
+// ScaleBy multiplies x, of any shape, by e^w, w [1], but at most by 100.
+func (g *Graph[T]) ScaleBy(x, w *Node) *Node {
+	g.require("scale", w, 1)
+	if g.err != nil {
+		return nil
+	}
+	by := func(w []T) T { return T(LearntScale(float64(w[0]))) }
+	return g.apply(&op[T]{
+		name: "scale", shape: x.Shape(), fail: g.Err,
+		do: func(out []T, in [][]T) error {
+			copy(out, in[0])
+			kernel.Scale(by(in[1]), out)
+			return nil
+		},
+		diff: func(o *op[T], in gorgonia.Nodes, out, grad *Node) gorgonia.Nodes {
+			grads := make(gorgonia.Nodes, 2)
+			if o.wrt[0] {
+				grads[0] = g.gradient(o, &op[T]{name: "d/dx scale", shape: in[0].Shape(), fail: g.Err, do: func(dx []T, in [][]T) error {
+					copy(dx, in[1])
+					kernel.Scale(by(in[0]), dx)
+					return nil
+				}}, in[1], grad)
+			}
+			if o.wrt[1] {
+				grads[1] = g.gradient(o, &op[T]{name: "d/dw scale", shape: []int{1}, fail: g.Err, do: func(dw []T, in [][]T) error {
+					if dw[0] = 0; by(in[2]) < maxScale {
+						dw[0] = kernel.Dot(in[0], in[1])
+					}
+					return nil
+				}}, out, grad, in[1])
+			}
+			return grads
+		},
+	}, x, w)
+}

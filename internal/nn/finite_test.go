@@ -51,6 +51,9 @@ func TestGradients(t *testing.T) {
 		"products": func(g *Graph[float64], p func(string, ...int) *Node) *Node {
 			return weighted(g, g.Products(p("a", 3, 4), p("b", 5, 4), .7), weights(15))
 		},
+		"scale": func(g *Graph[float64], p func(string, ...int) *Node) *Node {
+			return weighted(g, g.ScaleBy(p("x", 3, 7), p("w", 1)), weights(21))
+		},
 		"dropout": func(g *Graph[float64], p func(string, ...int) *Node) *Node {
 			return weighted(g, g.Dropout(p("x", 3, 7), "d", .4), weights(21))
 		},

@@ -38,6 +38,7 @@ type Params struct {
 	Similarity      string  `json:"similarity" doc:"of a photo and a clip: mean over time of the best place (misa), mean of all (sisa), mean over places of the best time (sima), or the cosine of their means weighted by attention (attention)" enum:"misa,sisa,sima,attention"`
 	Embed           int     `json:"embed" doc:"attention: channels of a linear layer after each mean; 0: none" min:"0" max:"8192"`
 	SimilarityScale float64 `json:"similarity_scale" doc:"the similarity is multiplied by this" min:"1e-6" max:"1e6"`
+	LearnScale      bool    `json:"learn_scale" doc:"the similarity is also multiplied by a number that is learnt, 1 at first, 100 at most"`
 	Loss            string  `json:"loss" doc:"hinge over all impostors of the minibatch, mean over pairs (hinge: the paper), sum, sum by batch or by its square; over a drawn, the nearest or the nearest that is farther than the partner; or a softmax" enum:"hinge,hinge_sum,hinge_batch,hinge_square,hinge_sampled,hinge_hardest,semihard,infonce,masked_margin_softmax"`
 	Margin          float64 `json:"margin" doc:"margin of every loss but infonce" min:"1e-6" max:"1e6"`
 	Temperature     float64 `json:"temperature" doc:"infonce: the similarities are divided by this" min:"1e-6" max:"1e6"`

@@ -67,6 +67,7 @@ func (p Params) recipeNotes() (out []model.KeyString) {
 		}
 		out = append(out, model.KeyString{Key: key, Value: text})
 	}
+	say(p.LearnScale, "scale", "learnt")
 	say(p.ImageDrop > 0 || p.AudioDrop > 0, "regularisation", "dropout %s image, %s audio", decimal(p.ImageDrop), decimal(p.AudioDrop))
 	say(p.DropFrames > 0, "regularisation", "up to %d frames off the front", p.DropFrames)
 	say(p.TimeMasks > 0, "regularisation", "%d masks of up to %d frames", p.TimeMasks, p.MaskFrames)

@@ -72,7 +72,7 @@ func (p Params) model(s dataset.Shape, start *model.Pretrained) (model.Spec, err
 	}
 	m := model.Spec{
 		Image: image.With(p.ends(p.ImageDrop)...), Audio: audio.With(p.ends(p.AudioDrop)...), Height: s.Height, Width: s.Width, Frames: p.Frames, Length: p.Length,
-		Similarity: p.Similarity, Scale: p.SimilarityScale, Init: p.Init, Notes: p.notes(s),
+		Similarity: p.Similarity, Scale: p.SimilarityScale, LearnScale: p.LearnScale, Init: p.Init, Notes: p.notes(s),
 	}
 	switch {
 	case s.Pixels && start != nil:
