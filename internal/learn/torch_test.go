@@ -41,6 +41,9 @@ func TestTorch(t *testing.T) {
 		{"head", "gru", nn.MISA, model.LengthFixed, false},
 		{"head", "lstm", nn.MISA, model.LengthFixed, true},
 		{"head", "gru", nn.SISA, model.LengthTrue, true},
+		{"mlp", "conv4", model.SimilarityAttention, model.LengthTrue, false},
+		{"mlp", "conv4", model.SimilarityAttention, model.LengthFixed, false},
+		{"mlp", "conv4", nn.MISA, model.LengthTrue, false},
 		{"small", "small", nn.MISA, model.LengthTrue, false},
 		{"small5", "small", nn.SIMA, model.LengthFixed, false},
 	} {
@@ -67,6 +70,17 @@ func TestTorch(t *testing.T) {
 			switch c.image {
 			case "head":
 				spec.Height, spec.Width = 5, 4
+			case "mlp":
+				spec.Height, spec.Width, spec.LearnScale = 5, 4, true
+				spec.MapNorm = &model.CoeffNorm{Mean: make([]float64, 24), Std: 1.5}
+				spec.AudioNorm.Std, spec.AudioNorm.Stds = 0, make([]float64, 13)
+				for i := range spec.AudioNorm.Stds {
+					spec.AudioNorm.Stds[i] = 1 + float64(i)/10
+				}
+				if c.similarity == model.SimilarityAttention {
+					ends := []model.Layer{{Op: "dropout", Name: "dropout", Rate: .5}, {Op: "attend", Name: "attention"}, {Op: "linear", Name: "embed", Channels: 32}}
+					spec.Image, spec.Audio = image.With(ends...), audio.With(ends...)
+				}
 			case "small":
 				spec.Pixels = &model.PixelNorm{Center: 127.5, Scale: 63.75}
 			default:
