@@ -75,9 +75,13 @@ func (l *Lock) Unlock() error {
 			if l.s.keepSpare(l) {
 				return
 			}
-			// The holder alone may remove the file; who waits for it notices.
-			if err := l.s.fs.Remove(l.path); !errors.Is(err, fs.ErrNotExist) {
-				l.err = err
+			// The holder alone may remove the file; who waits for it notices. It
+			// may have lost the name already, to a removal that took effect and
+			// still failed, and then the name is another's.
+			if current(l.f, l.path) {
+				if err := l.s.fs.Remove(l.path); !errors.Is(err, fs.ErrNotExist) {
+					l.err = err
+				}
 			}
 		}
 		l.err = errors.Join(l.err, atomicfile.Funlock(l.f), l.f.Close())

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -258,6 +259,75 @@ func TestSpareLock(t *testing.T) {
 	}
 	if left, _ := os.ReadDir(s.path("locks")); len(left) != 1 || left[0].Name() != "store" {
 		t.Errorf("left in locks/: %v", left)
+	}
+}
+
+// oddFS is a file system without hard links, or one whose renames take effect
+// and report that they failed, as some over a network do.
+type oddFS struct {
+	atomicfile.FS
+	noLinks, liar bool
+	renamed       func()
+}
+
+func (f *oddFS) Link(from, to string) error {
+	if f.noLinks {
+		return &os.LinkError{Op: "link", Old: from, New: to, Err: syscall.EPERM}
+	}
+	return f.FS.Link(from, to)
+}
+
+func (f *oddFS) Rename(from, to string) error {
+	err := f.FS.Rename(from, to)
+	if f.liar && err == nil {
+		f.renamed()
+		err = &os.LinkError{Op: "rename", Old: from, New: to, Err: syscall.EIO}
+	}
+	return err
+}
+
+func TestSpareLockWithoutLinks(t *testing.T) {
+	s := open(t, t.TempDir(), Options{FS: &oddFS{FS: atomicfile.OS{}, noLinks: true}})
+	if _, err := s.writing(); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 20 {
+		l, err := s.TryLock(fmt.Sprint(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Unlock(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if left, _ := os.ReadDir(s.session.dir); len(left) > 0 {
+		t.Errorf("%d files are left of locks that could not be used again", len(left))
+	}
+}
+
+// TestUnlockOfLostName: a name that another has taken meanwhile is his.
+func TestUnlockOfLostName(t *testing.T) {
+	dir := t.TempDir()
+	odd := &oddFS{FS: atomicfile.OS{}}
+	s, other := open(t, dir, Options{FS: odd}), open(t, dir, Options{})
+	if _, err := s.writing(); err != nil {
+		t.Fatal(err)
+	}
+	l, err := s.TryLock("a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	odd.renamed = func() {
+		if _, err := other.TryLock("a"); err != nil {
+			t.Error(err)
+		}
+	}
+	odd.liar = true
+	if err := l.Unlock(); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.TryLock("a"); !errors.Is(err, ErrBusy) {
+		t.Errorf("TryLock of a lock that another holds = %v, want ErrBusy", err)
 	}
 }
 

@@ -20,9 +20,10 @@ type session struct {
 	hold *os.File // dir, opened and locked: its owner is alive
 	use  *Lock
 	// Guarded by the store's mutex:
-	spares []*spareLock
-	idle   map[string]struct{} // paths in dir that nobody writes to: of spare locks and dropped folders
-	kept   int64               // bytes of dropped folders
+	spares   []*spareLock
+	idle     map[string]struct{} // paths in dir that nobody writes to: of spare locks and dropped folders
+	kept     int64               // bytes of dropped folders
+	noSpares bool                // links cannot be made here
 }
 
 // writing returns the folder for this store's temporary files and makes it
@@ -92,18 +93,23 @@ func (s *Store) sweepTemps() {
 	if err != nil {
 		return
 	}
+	var left []*os.File // folders without an owner, ours from here on
 	for _, e := range entries {
-		dir := s.path("tmp", e.Name())
-		d, err := os.Open(dir)
+		d, err := os.Open(s.path("tmp", e.Name()))
 		if err != nil {
 			continue
 		}
 		if ok, err := atomicfile.Flock(d, atomicfile.Exclusive); ok && err == nil {
-			_ = s.fs.RemoveAll(dir)
+			left = append(left, d)
+		} else {
+			_ = d.Close()
 		}
+	}
+	_ = making.Unlock() // there may be much in them, and nobody has to wait for that
+	for _, d := range left {
+		_ = s.fs.RemoveAll(d.Name())
 		_ = d.Close()
 	}
-	_ = making.Unlock()
 }
 
 // temp returns a name for a new temporary file or folder.
@@ -188,14 +194,15 @@ func (s *Store) keepSpare(l *Lock) bool {
 	}
 	s.mu.Lock()
 	se := s.session
-	ok := se != nil && len(se.spares) < maxSpareLocks
-	s.mu.Unlock()
-	if !ok {
+	if se == nil || se.noSpares || len(se.spares) >= maxSpareLocks {
+		s.mu.Unlock()
 		return false
 	}
+	s.temps++
+	aside := filepath.Join(se.dir, fmt.Sprint(s.temps)) // if the session ends now, there is no such place
+	s.mu.Unlock()
 	if l.spare == nil {
-		aside, err := s.temp()
-		if err != nil || s.fs.Rename(l.path, aside) != nil {
+		if s.fs.Rename(l.path, aside) != nil {
 			return false
 		}
 		l.spare = &spareLock{l.f, aside}
@@ -234,9 +241,13 @@ func (s *Store) reuseSpare(path string) *Lock {
 	defer s.mu.Unlock()
 	if errors.Is(err, fs.ErrExist) && s.session == se {
 		se.spares = append(se.spares, x)
-	} else {
-		_ = x.f.Close() // no links here, or the session has ended
+		return nil
 	}
+	// The file system knows no links, or the session has ended.
+	se.noSpares = true
+	_ = s.fs.Remove(x.path)
+	delete(se.idle, x.path)
+	_ = x.f.Close()
 	return nil
 }
 
@@ -276,6 +287,10 @@ func diskSize(dir string, limit int64) int64 {
 		case size > limit:
 			return size
 		case e.IsDir():
+			info, err := e.Info()
+			if err != nil || info.Mode().Perm()&0o300 != 0o300 {
+				return limit + 1 // to be removed while it is known whose it is
+			}
 			size += diskSize(filepath.Join(dir, e.Name()), limit-size)
 		case e.Type().IsRegular():
 			info, err := e.Info()

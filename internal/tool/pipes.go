@@ -44,14 +44,31 @@ func drain(to io.Writer, f *os.File) error {
 // feed writes all of from to a program that may end, or close its stdin,
 // without having read it. Any other error is one: it saw less than it was to.
 func feed(f *os.File, from io.Reader) error {
-	_, err := io.Copy(f, from)
-	if errors.Is(err, os.ErrClosed) || errors.Is(err, syscall.EPIPE) {
+	r := &readError{r: from}
+	_, err := io.Copy(f, r)
+	if r.err != nil { // a closed file that it was to be read from, say, is not the program's doing
+		err = r.err
+	} else if errors.Is(err, os.ErrClosed) || errors.Is(err, syscall.EPIPE) {
 		err = nil
 	}
 	if cerr := f.Close(); err == nil && !errors.Is(cerr, os.ErrClosed) {
 		err = cerr
 	}
 	return err
+}
+
+// A readError remembers what a reader failed with.
+type readError struct {
+	r   io.Reader
+	err error
+}
+
+func (r *readError) Read(b []byte) (int, error) {
+	n, err := r.r.Read(b)
+	if err != nil && !errors.Is(err, io.EOF) {
+		r.err = err
+	}
+	return n, err
 }
 
 // maxStderrBytes is what goes to a log at most, whatever the output may be.

@@ -14,13 +14,14 @@ import (
 // TestStdinLost: a program that saw half of what it was to see may well end
 // with 0, and what it made of it must not pass for a result.
 func TestStdinLost(t *testing.T) {
-	lost := errors.New("lost")
-	c := sh("cat")
-	c.Stdin = io.MultiReader(strings.NewReader("half"), iotest.ErrReader(lost))
-	if r, err := Run(context.Background(), c); !errors.Is(err, lost) || !strings.Contains(err.Error(), "stdin") {
-		t.Errorf("Run = %q, %v, want an error about stdin", r.Stdout, err)
+	for _, lost := range []error{errors.New("lost"), os.ErrClosed, syscall.EPIPE} {
+		c := sh("cat")
+		c.Stdin = io.MultiReader(strings.NewReader("half"), iotest.ErrReader(lost))
+		if r, err := Run(context.Background(), c); !errors.Is(err, lost) || !strings.Contains(err.Error(), "stdin") {
+			t.Errorf("Run = %q, %v, want an error about stdin", r.Stdout, err)
+		}
 	}
-	c = sh("exec <&-; echo done") // it need not read all
+	c := sh("exec <&-; echo done") // it need not read all
 	c.Stdin = strings.NewReader(strings.Repeat("x", 1<<20))
 	if r, err := Run(context.Background(), c); err != nil || string(r.Stdout) != "done\n" {
 		t.Errorf("Run of a program that reads nothing = %q, %v", r.Stdout, err)
