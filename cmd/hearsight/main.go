@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -42,6 +43,7 @@ func main() {
 		// work allocates next to nothing: memory is worth more than the time.
 		debug.SetGCPercent(40)
 	}
+	log.SetOutput(io.Discard) // libraries' remarks: one makes one for each frame of some FLAC
 	tool.UseSupervisor()
 	code := run(os.Args[1:], os.Stdout, os.Stderr)
 	tool.CloseSupervisor()

@@ -20,8 +20,9 @@ import (
 //	20 rate  3 channels - 1  5 bits - 1  36 samples  MD5:16
 const flacInfoBytes = 4 + 4 + 34
 
-// flacExpands is how many samples a byte of FLAC may become. Digital silence in
-// blocks of 4,608 has 330; anything beyond was made to fill a memory.
+// flacExpands is how many samples of each channel a byte of FLAC may become.
+// Digital silence in blocks of 4,608 has 330 in mono and 307 in stereo; anything
+// beyond was made to fill a memory.
 const flacExpands = 512
 
 // parseFLAC reads the stream info: of the metadata it is all that counts here.
@@ -61,7 +62,7 @@ func decodeFLAC(data []byte) (pcm *PCM, info Info, err error) {
 	}
 	pcm = &PCM{SampleRateHz: info.SampleRateHz, Channels: info.Channels}
 	want := int64(s.Info.NSamples) // 0: not known
-	limit := int64(len(data)) * flacExpands / int64(pcm.Channels)
+	limit := int64(len(data)) * flacExpands * 2 / int64(max(2, pcm.Channels))
 	if limit = min(limit, MaxSeconds*int64(pcm.SampleRateHz)); want > 0 {
 		limit = min(limit, want)
 	}

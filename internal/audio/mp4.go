@@ -154,10 +154,19 @@ func newMP4Track(data, moov, trak []byte, info *Info) (*mp4Track, error) {
 	return tr, tr.takeTables(data, stbl)
 }
 
-// noteOutside notes how long a track is that is not decoded here, and what is
-// missing of it.
+// noteOutside notes how long a track is that is not decoded here, as its edit
+// list has it, and what is missing of it.
 func (tr *mp4Track) noteOutside(info *Info) {
 	info.DurationSec = float64(tr.ticks) / float64(tr.timescale)
+	defer func() {
+		if e := tr.edit; e.known && !e.smpb {
+			info.DurationSec -= float64(e.start) / float64(tr.timescale)
+			if e.movie > 0 && e.length > 0 {
+				info.DurationSec = min(info.DurationSec, float64(e.length)/float64(e.movie))
+			}
+			info.DurationSec = max(0, info.DurationSec)
+		}
+	}()
 	if tr.missing > 0 {
 		all := tr.missing + tr.have
 		lost := info.DurationSec * float64(tr.missing) / float64(all)

@@ -85,6 +85,9 @@ func (s *Scorer) Similarities(ctx context.Context, images []int, from Images, cl
 	lengths := make([]float32, len(clips))
 	speech := make([]float32, len(clips)*s.clips.each)
 	counted := s.clips.m.Data(s.clips.in[1])
+	for i := range counted {
+		counted[i] = 1 // places that a last, smaller set leaves are looked at, too
+	}
 	err := s.embed(ctx, s.clips, len(clips), embedClips, speech, func(i int, dst []float32) error {
 		x, err := frames.Frames(clips[i])
 		if err != nil {

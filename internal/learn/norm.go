@@ -67,7 +67,7 @@ func (m *moments) norm(each bool) (*model.CoeffNorm, error) {
 	}
 	for j, s := range m.squares {
 		norm.Stds = append(norm.Stds, math.Sqrt(s/rows-norm.Mean[j]*norm.Mean[j]))
-		if !(norm.Stds[j] > 0) {
+		if !(norm.Stds[j] > 1e-7*max(1, math.Abs(norm.Mean[j]))) { // the squares cancel to half their digits
 			return nil, fmt.Errorf("corpus norm: coefficient %d is the same in all frames: normalize: corpus divides by one deviation of all", j)
 		}
 	}

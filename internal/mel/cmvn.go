@@ -93,16 +93,22 @@ func (m *Moments) MeanStd() (mean, std []float64) {
 }
 
 // Normalize subtracts the mean and divides by the standard deviation, column by
-// column, in place. Constant columns become 0.
+// column, in place. Constant columns, whose deviation is but that of rounding,
+// become 0.
 func (m *Moments) Normalize(feat []float64) {
 	mean, std := m.MeanStd()
 	cols := len(mean)
 	for i, v := range feat {
 		c := i % cols
-		v -= mean[c]
-		if std[c] > 0 {
+		if v -= mean[c]; std[c] > constantStd*max(1, math.Abs(mean[c])) {
 			v /= std[c]
+		} else {
+			v = 0
 		}
 		feat[i] = v
 	}
 }
+
+// constantStd is the deviation, against the mean, of what may be a constant: the
+// mean of n equal values is off by some n roundings.
+const constantStd = 1e-10

@@ -224,3 +224,23 @@ func BenchmarkExtract(b *testing.B) {
 		})
 	}
 }
+
+// TestCMVNOfConstant: the mean of equal values is off by rounding, and what is
+// left must not be blown up to 1.
+func TestCMVNOfConstant(t *testing.T) {
+	for _, frames := range []int{1, 3, 97, 1000} {
+		feat := make([]float64, 2*frames)
+		for i := range frames {
+			feat[2*i], feat[2*i+1] = -36.0436533891172, float64(i%3)
+		}
+		CMVN(feat, 2)
+		for i := range frames {
+			if feat[2*i] != 0 {
+				t.Fatalf("%d frames: a constant column became %g", frames, feat[2*i])
+			}
+		}
+		if frames > 1 && feat[1] == 0 {
+			t.Errorf("%d frames: a column that is none became 0", frames)
+		}
+	}
+}

@@ -267,8 +267,9 @@ func (g *Graph[T]) ScaleBy(x, w *Node) *Node {
 			}
 			if o.wrt[1] {
 				grads[1] = g.gradient(o, &op[T]{name: "d/dw scale", shape: []int{1}, fail: g.Err, do: func(dw []T, in [][]T) error {
-					if dw[0] = 0; by(in[2]) < maxScale {
-						dw[0] = kernel.Dot(in[0], in[1])
+					dw[0] = kernel.Dot(in[0], in[1])
+					if by(in[2]) >= maxScale {
+						dw[0] = max(0, dw[0]) // it may only fall
 					}
 					return nil
 				}}, out, grad, in[1])

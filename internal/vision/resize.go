@@ -151,7 +151,7 @@ func nearest(m *RGB, w, h int) *RGB {
 
 func steps(in, out int) []int {
 	scale := float64(in) / float64(out)
-	pos := scale * 0.5
+	pos := float64(scale * 0.5)
 	s := make([]int, out)
 	for i := range s {
 		s[i] = min(int(pos), in-1)
@@ -165,11 +165,11 @@ func steps(in, out int) []int {
 func weigh(in, out int, f Filter) []kernel.Taps {
 	scale := float64(in) / float64(out)
 	stretch := max(scale, 1)
-	support := filters[f].support * stretch
+	support := float64(filters[f].support * stretch)
 	list := make([]kernel.Taps, out)
 	var k []float64
 	for i := range list {
-		center := (float64(i) + 0.5) * scale
+		center := float64((float64(i) + 0.5) * scale)
 		first := max(int(center-support+0.5), 0)
 		last := min(int(center+support+0.5), in)
 		k = k[:0]

@@ -14,6 +14,8 @@ import (
 	"github.com/hearsight/hearsight/internal/audio"
 	"github.com/hearsight/hearsight/internal/sharedtest"
 	"github.com/hearsight/hearsight/internal/table"
+	"github.com/hearsight/hearsight/internal/tool"
+	"github.com/hearsight/hearsight/stages/stage"
 	"github.com/hearsight/hearsight/stages/stage/stagetest"
 )
 
@@ -275,5 +277,16 @@ func TestNoRecordings(t *testing.T) {
 	_, err := stagetest.Run(t, Kind, stagetest.Options{Store: s, Inputs: stagetest.In("audio", in)})
 	if err == nil || !strings.Contains(err.Error(), "no recordings") {
 		t.Errorf("pairs without clips: %v", err)
+	}
+}
+
+// TestFFmpegOverLimits: a clip that is too much for ffmpeg is to blame for that,
+// by itself, and does not end the stage.
+func TestFFmpegOverLimits(t *testing.T) {
+	for _, reason := range []string{"took longer than 2m0s", "wrote a file larger than 1 GiB"} {
+		got, rejected := stage.Rejected(judge(tool.Result{}, &tool.LimitError{Name: "ffmpeg", Reason: reason}, true))
+		if want := "ffmpeg " + reason + " over it"; !rejected || got != want {
+			t.Errorf("judge = %q, %v, want %q", got, rejected, want)
+		}
 	}
 }

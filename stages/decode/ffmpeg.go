@@ -20,7 +20,11 @@ import (
 const (
 	// ffmpegMaxBytes of 32-bit samples are 50 minutes at 44,100 Hz in stereo.
 	ffmpegMaxBytes = 1 << 30
-	ffmpegTimeout  = 2 * time.Minute // of a clip
+	ffmpegTimeout  = 2 * time.Minute // of a clip by itself
+	// Several clips in one process are to be short: what one is over this in
+	// time, or its sound in size, it is by itself.
+	batchTimeout  = 30 * time.Second
+	batchMaxBytes = 8 << 20 // 47 s at 44,100 Hz
 	// ffmpegFormats are the containers that ffmpeg may take a file for. Among
 	// its others are playlists, which name files to read.
 	ffmpegFormats = "mov,flac,ogg,matroska,mp3,aac,wav,aiff,caf,amr,au,asf,wv,w64"
@@ -119,10 +123,11 @@ func (f *ffmpeg) try(ctx context.Context, clips [][]byte, dir string, strict boo
 		name := strconv.Itoa(i)
 		args = append(args, "-map", name+":a:0", "-map_metadata", "-1", "-bitexact", "-c:a", "pcm_f32le", "-f", "wav", "file:"+name+".wav")
 	}
-	r, err := tool.Run(ctx, tool.Cmd{
-		Path: f.path, Args: args, Dir: tmp,
-		Timeout: time.Duration(len(clips)) * ffmpegTimeout, MaxFileBytes: ffmpegMaxBytes,
-	})
+	c := tool.Cmd{Path: f.path, Args: args, Dir: tmp, Timeout: ffmpegTimeout, MaxFileBytes: ffmpegMaxBytes}
+	if len(clips) > 1 {
+		c.Timeout, c.MaxFileBytes = batchTimeout, batchMaxBytes
+	}
+	r, err := tool.Run(ctx, c)
 	if err := judge(r, err, strict); err != nil {
 		return nil, err
 	}
@@ -138,7 +143,10 @@ func (f *ffmpeg) try(ctx context.Context, clips [][]byte, dir string, strict boo
 // judge turns what became of a process into a rejection, if the clip is to blame.
 func judge(r tool.Result, err error, strict bool) error {
 	var exit *tool.ExitError
+	var limit *tool.LimitError
 	switch {
+	case errors.As(err, &limit):
+		return stage.Reject("ffmpeg %s over it", limit.Reason)
 	case errors.As(err, &exit) && exit.Signal == 0:
 		return stage.Reject("%s", oneLine("ffmpeg cannot decode it: "+address.ReplaceAllString(exit.Stderr, "")))
 	case errors.As(err, &exit) && exit.Signal != syscall.SIGKILL && exit.Signal != syscall.SIGTERM:

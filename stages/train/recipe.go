@@ -83,7 +83,7 @@ func (p Params) recipeNotes() (out []model.KeyString) {
 
 // from is the model that a run starts from, nil for none. Its norms are those of
 // the new one: its values mean nothing without them.
-func from(t *stage.Task, network *model.Spec) (*model.Model[float32], error) {
+func (p Params) from(t *stage.Task, network *model.Spec) (*model.Model[float32], error) {
 	if t.Input("from") == nil {
 		return nil, nil
 	}
@@ -100,9 +100,15 @@ func from(t *stage.Task, network *model.Spec) (*model.Model[float32], error) {
 		return nil, fmt.Errorf("from: %w", err)
 	}
 	if m.Audio.In == network.Audio.In {
+		if m.AudioNorm == nil && p.Normalize != learn.NormNone {
+			return nil, fmt.Errorf("from: that model takes its frames as they are: normalize: %s would give it others", p.Normalize)
+		}
 		network.AudioNorm = m.AudioNorm
 	}
 	if m.Image.In == network.Image.In && (network.Pixels != nil) == (m.Pixels != nil) {
+		if m.MapNorm == nil && p.NormMaps != learn.NormNone {
+			return nil, fmt.Errorf("from: that model takes feature maps as they are: normalize_features: %s would give it others", p.NormMaps)
+		}
 		network.MapNorm, network.Pixels = m.MapNorm, m.Pixels
 	}
 	return m, nil

@@ -126,6 +126,14 @@ func TestFrom(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "from: none of the 14 tensors fits") {
 		t.Errorf("from a model of other towers: %v", err)
 	}
+	// A model that saw its input as it is must not get another.
+	bare := map[string]any{"untrained": true, "average": 0, "keep": "last", "normalize": "none"}
+	delete(in, "from")
+	plain := stagetest.MustRun(t, Kind, stagetest.Options{Store: s, Inputs: in, Params: recipe(bare)}).Artifact
+	in["from"] = []*artifacts.Artifact{plain}
+	if _, err := stagetest.Run(t, Kind, stagetest.Options{Store: s, Inputs: in, Params: recipe(nil)}); err == nil || !strings.Contains(err.Error(), "takes its frames as they are") {
+		t.Errorf("from a model without a norm: %v", err)
+	}
 }
 
 // TestSettings: every parameter of learning comes through to learn.Settings.

@@ -91,7 +91,7 @@ func train(ctx context.Context, t *stage.Task, p Params, d *dataset.Data) (*lear
 	if err != nil {
 		return nil, err
 	}
-	before, err := from(t, &network)
+	before, err := p.from(t, &network)
 	if err != nil {
 		return nil, err
 	}

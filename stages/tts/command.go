@@ -100,6 +100,8 @@ func checkProgram(param string, command []string, add func(param, format string,
 		add(param, "%q is no program: the first word is its name", name)
 	case !own && strings.Contains(name, "/") && !filepath.IsAbs(name):
 		add(param, "%q: name a program on PATH, an absolute path, or in command one of its own files as {files}/…", name)
+	case own && !filepath.IsLocal(strings.TrimPrefix(name, "{files}/")):
+		add(param, "%q leaves {files}", name)
 	case slices.ContainsFunc(command, func(a string) bool { return strings.Contains(a, "\x00") }):
 		add(param, "holds a NUL")
 	}

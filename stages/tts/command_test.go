@@ -220,6 +220,7 @@ func TestCommandFails(t *testing.T) {
 		"no file":      {`exit 0 # speech.wav`, "wrote no speech.wav"},
 		"crash":        {`kill -SEGV $$`, "crashed on it"},
 		"still longer": {`head -c 130M /dev/zero`, "longer than 128 MiB"},
+		"longer file":  {`exec head -c 130M /dev/zero > speech.wav`, "longer than 128 MiB"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			testdata, err := filepath.Abs("testdata")
@@ -258,6 +259,7 @@ func TestCommandRefused(t *testing.T) {
 		{"text", "lest a caption become an option", map[string]any{"command": fake("-t", "{text}")}},
 		{"mark", "{output} is none of", map[string]any{"command": fake("{output}")}},
 		{"relative", "name a program on PATH", map[string]any{"command": []any{"./fake"}}},
+		{"not its own", "leaves {files}", map[string]any{"command": []any{"{files}/../fake"}}},
 		{"not there", "fake2 is not installed", map[string]any{"command": []any{"fake2"}}},
 		{"voices", "has no {voice}", map[string]any{"command": fake(), "voices": []any{"kal", "slt"}}},
 		{"rates", "has no {rate} or {stretch}", map[string]any{"command": fake(), "rate_max": 200}},

@@ -14,7 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 
 	"github.com/hearsight/hearsight/internal/table"
 	"github.com/hearsight/hearsight/internal/tool"
@@ -214,9 +213,8 @@ func (e *espeak) sound(ctx context.Context, u utterance, dir string) ([]byte, st
 // tooLong makes the end of a program that would not stop speaking a reason to
 // set its caption aside.
 func tooLong(err error) error {
-	var exit *tool.ExitError
 	var limit *tool.LimitError
-	if errors.As(err, &limit) && strings.HasPrefix(limit.Reason, "printed too much") || errors.As(err, &exit) && exit.Signal == syscall.SIGXFSZ {
+	if errors.As(err, &limit) && (strings.HasPrefix(limit.Reason, "printed too much") || strings.HasPrefix(limit.Reason, "wrote a file larger")) {
 		return stage.Reject("speech is longer than %d MiB", wavMaxBytes>>20)
 	}
 	return err
