@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"runtime"
+	"sync"
 )
 
 // An Item is one unit of a per-item stage: a caption, a clip, a photo.
@@ -165,15 +165,29 @@ type Temporary struct{ Err error }
 func (t *Temporary) Error() string { return t.Err.Error() }
 func (t *Temporary) Unwrap() error { return t.Err }
 
-// Slack returns done, and until that has been called has 64 MiB count as living.
-// The program has the collector run when there is .4 of what lives in garbage.
-// Where each item leaves some and little lives on, a decoded clip say, it would
-// run for every few of them, for a fifth of all time. The bytes are never
-// touched, so that they take no memory.
+// Slack returns done, and until that has been called has 64 MiB count as living,
+// the same for all stages that ask. The program has the collector run when there
+// is .4 of what lives in garbage. Where each item leaves some and little lives
+// on, a decoded clip say, it would run for every few of them, for a fifth of all
+// time. The bytes are never touched, so that they take no memory.
 func Slack(done func() error) func() error {
-	slack := make([]byte, 64<<20)
+	slack.Lock()
+	defer slack.Unlock()
+	if slack.held++; slack.held == 1 {
+		slack.bytes = make([]byte, 64<<20)
+	}
 	return func() error {
-		runtime.KeepAlive(slack)
+		slack.Lock()
+		defer slack.Unlock()
+		if slack.held--; slack.held == 0 {
+			slack.bytes = nil
+		}
 		return done()
 	}
+}
+
+var slack struct {
+	sync.Mutex
+	held  int
+	bytes []byte
 }

@@ -232,7 +232,7 @@ func (c *command) speakIn(ctx context.Context, u utterance, dir string) ([]byte,
 	if errors.As(err, &exit) && exit.Signal == 0 {
 		return nil, "", stage.Reject("%s", strings.Join(strings.Fields(exit.Error()), " "))
 	} else if err != nil {
-		return nil, "", tooLong(err)
+		return nil, "", tooLong(err, "longer than %d MiB", wavMaxBytes>>20)
 	}
 	wav := r.Stdout
 	if c.p.holds("{wav}") {

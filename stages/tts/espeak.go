@@ -22,8 +22,13 @@ import (
 
 const installEspeak = "apt-get install espeak-ng (Debian, Ubuntu), dnf install espeak-ng (Fedora), brew install espeak-ng (macOS)"
 
-// wavMaxBytes of 16-bit samples at 22,050 Hz are 50 minutes.
-const wavMaxBytes = 128 << 20
+const (
+	// wavMaxBytes of 16-bit samples at 22,050 Hz are 50 minutes.
+	wavMaxBytes = 128 << 20
+	// espeakMaxBytes is the longest clip in espeak-ng's format: what is longer
+	// is set aside anyway, and need not be held.
+	espeakMaxBytes = 44 + mostSeconds*22050*2
+)
 
 // espeak speaks with espeak-ng, and encodes with ffmpeg if asked for more than
 // WAV.
@@ -200,10 +205,10 @@ func (e *espeak) sound(ctx context.Context, u utterance, dir string) ([]byte, st
 	sound, _ := sounds.Get().(*bytes.Buffer)
 	sound.Reset()
 	_, err := tool.Run(ctx, tool.Cmd{
-		Path: e.path, Args: args, Dir: dir, Stdin: strings.NewReader(u.text), Stdout: sound, Timeout: speechTimeout, MaxOutputBytes: wavMaxBytes,
+		Path: e.path, Args: args, Dir: dir, Stdin: strings.NewReader(u.text), Stdout: sound, Timeout: speechTimeout, MaxOutputBytes: espeakMaxBytes,
 	})
 	if err != nil { // then somebody may still write to sound
-		return nil, "", tooLong(err)
+		return nil, "", tooLong(err, "more than %d s of it: too long for a caption", mostSeconds)
 	}
 	wav, err := repair(bytes.Clone(sound.Bytes()))
 	sounds.Put(sound)
@@ -212,10 +217,10 @@ func (e *espeak) sound(ctx context.Context, u utterance, dir string) ([]byte, st
 
 // tooLong makes the end of a program that would not stop speaking a reason to
 // set its caption aside.
-func tooLong(err error) error {
-	var limit *tool.LimitError
-	if errors.As(err, &limit) && (strings.HasPrefix(limit.Reason, "printed too much") || strings.HasPrefix(limit.Reason, "wrote a file larger")) {
-		return stage.Reject("speech is longer than %d MiB", wavMaxBytes>>20)
+func tooLong(err error, format string, limit ...any) error {
+	var over *tool.LimitError
+	if errors.As(err, &over) && (strings.HasPrefix(over.Reason, "printed too much") || strings.HasPrefix(over.Reason, "wrote a file larger")) {
+		return stage.Reject("speech: "+format, limit...)
 	}
 	return err
 }

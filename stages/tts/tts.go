@@ -250,7 +250,7 @@ const (
 	maxSeconds = 10. // and one second a letter
 	// mostSeconds is the longest clip: five minutes are 13 MB of WAV, of which
 	// this stage and those that follow hold some ten copies at a time.
-	mostSeconds = 300.
+	mostSeconds = 300
 )
 
 // plausible looks at the length of a clip, which is the only sign of a
@@ -272,7 +272,7 @@ func plausible(u utterance, seconds float64) (warnings []string, err error) {
 	case seconds > maxSeconds+letters:
 		return nil, stage.Reject("spoken in %.0f s: too long for %d letters", seconds, utf8.RuneCountInString(u.text))
 	case seconds > mostSeconds:
-		return nil, stage.Reject("spoken in %.0f s: too long for a caption, the limit is %.0f s", seconds, mostSeconds)
+		return nil, stage.Reject("spoken in %.0f s: too long for a caption, the limit is %d s", seconds, mostSeconds)
 	case seconds > longSeconds:
 		return []string{fmt.Sprintf("clip lasts %.0f s", seconds)}, nil
 	}
