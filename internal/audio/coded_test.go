@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	aacpcm "github.com/tphakala/go-aac/pcm"
+
+	"github.com/hearsight/hearsight/internal/audio/audiotest"
 )
 
 // testMP3 is a stream of n silent layer III frames, MPEG-1, 44,100 Hz, mono.
@@ -89,7 +91,7 @@ func testM4A(t testing.TB, samples int, fragmented bool) []byte {
 		t.Fatal(err)
 	}
 	var raw []byte
-	for _, s := range ToPCM16(sine(440, 44100, samples)) {
+	for _, s := range ToPCM16(audiotest.Sine(440, 44100, samples)) {
 		raw = binary.LittleEndian.AppendUint16(raw, uint16(s))
 	}
 	var mdat []byte
@@ -164,7 +166,7 @@ func TestM4A(t *testing.T) {
 			t.Errorf("fragmented %v: %d frames, want about %d", fragmented, info.Frames, samples)
 		}
 		// The delay is gone: the tone is in phase with what went in.
-		if amp, phase, snr := fitSine(pcm.Samples, 440, 44100); math.Abs(amp-.5) > .01 || math.Abs(phase) > .01 || snr < 20 {
+		if amp, phase, snr := audiotest.FitSine(pcm.Samples, 440, 44100); math.Abs(amp-.5) > .01 || math.Abs(phase) > .01 || snr < 20 {
 			t.Errorf("fragmented %v: amplitude %v, phase %v, snr %v", fragmented, amp, phase, snr)
 		}
 		cut, info, err := Decode("cut.m4a", data[:len(data)-600])

@@ -11,6 +11,8 @@ import (
 	"github.com/mewkiz/flac"
 	"github.com/mewkiz/flac/frame"
 	"github.com/mewkiz/flac/meta"
+
+	"github.com/hearsight/hearsight/internal/audio/audiotest"
 )
 
 // testFLAC writes blocks of 16-bit samples of one channel, with the checksum of
@@ -54,7 +56,7 @@ func testFLAC(t testing.TB, x []int16, count int) []byte {
 }
 
 func TestFLAC(t *testing.T) {
-	x := ToPCM16(sine(440, 8000, 4000))
+	x := ToPCM16(audiotest.Sine(440, 8000, 4000))
 	whole := testFLAC(t, x, len(x))
 	pcm, info := mustDecode(t, "a.flac", whole)
 	got := ToPCM16(pcm.Samples)
@@ -97,7 +99,7 @@ func TestFLAC(t *testing.T) {
 }
 
 func FuzzFLAC(f *testing.F) {
-	x := ToPCM16(sine(440, 8000, 600))
+	x := ToPCM16(audiotest.Sine(440, 8000, 600))
 	f.Add(testFLAC(f, x, len(x)))
 	f.Add(testFLAC(f, x, 0))
 	f.Fuzz(fuzzOne)

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"strconv"
 	"testing"
+
+	"github.com/hearsight/hearsight/internal/audio/audiotest"
 )
 
 // TestLoudness: BS.1770 defines a tone of 997 Hz at 0 dB of full scale, in one
@@ -20,11 +22,11 @@ func TestLoudness(t *testing.T) {
 		x      []float32
 		want   float64
 	}{
-		{"48 kHz, -6 dB", 48000, sine(997, 48000, 48000*2), -9.03},
-		{"22.05 kHz, -6 dB", 22050, sine(997, 22050, 22050*2), -9.03},
-		{"8 kHz, -6 dB", 8000, sine(997, 8000, 16000), -9.03},
-		{"a silent half is gated out", 22050, append(sine(997, 22050, 22050*20), make([]float32, 22050*20)...), -9.03},
-		{"shorter than a block", 22050, sine(997, 22050, 4410), -9.03},
+		{"48 kHz, -6 dB", 48000, audiotest.Sine(997, 48000, 48000*2), -9.03},
+		{"22.05 kHz, -6 dB", 22050, audiotest.Sine(997, 22050, 22050*2), -9.03},
+		{"8 kHz, -6 dB", 8000, audiotest.Sine(997, 8000, 16000), -9.03},
+		{"a silent half is gated out", 22050, append(audiotest.Sine(997, 22050, 22050*20), make([]float32, 22050*20)...), -9.03},
+		{"shorter than a block", 22050, audiotest.Sine(997, 22050, 4410), -9.03},
 		{"silence", 22050, make([]float32, 22050), -70},
 		{"nothing", 22050, nil, -70},
 	} {
@@ -33,7 +35,7 @@ func TestLoudness(t *testing.T) {
 		}
 	}
 	for rate := 1; rate < 4000; rate = rate*5/4 + 1 {
-		if got := MeasurePCM16(ToPCM16(sine(1, 8, 10000)), rate); math.IsNaN(got.LoudnessLUFS) || math.IsInf(got.LoudnessLUFS, 0) {
+		if got := MeasurePCM16(ToPCM16(audiotest.Sine(1, 8, 10000)), rate); math.IsNaN(got.LoudnessLUFS) || math.IsInf(got.LoudnessLUFS, 0) {
 			t.Errorf("%d Hz: %+v", rate, got)
 		}
 	}
@@ -47,7 +49,7 @@ func TestLoudnessAsFFmpeg(t *testing.T) {
 		t.Skip("no ffmpeg to compare with")
 	}
 	const rate = 22050
-	x := sine(160, rate, 8*rate)
+	x := audiotest.Sine(160, rate, 8*rate)
 	for i := range x { // syllables, over a sentence that dies away
 		at := float64(i) / rate
 		x[i] += float32(.3*math.Sin(2*math.Pi*2900*at) + .2*math.Sin(2*math.Pi*1100*at))
@@ -75,7 +77,7 @@ func TestLoudnessAsFFmpeg(t *testing.T) {
 
 func TestLevels(t *testing.T) {
 	const rate = 8000
-	x := append(make([]int16, rate), ToPCM16(sine(400, rate, 3*rate))...)
+	x := append(make([]int16, rate), ToPCM16(audiotest.Sine(400, rate, 3*rate))...)
 	x[rate+7] = -32768
 	if got := MeasurePCM16(x, rate); got.Peak != 1 || math.Abs(got.SilenceShare-.25) > 1e-9 {
 		t.Errorf("a second of silence before three: %+v", got)
@@ -122,7 +124,7 @@ func TestClipped(t *testing.T) {
 }
 
 func BenchmarkMeasure(b *testing.B) {
-	x := ToPCM16(sine(400, 22050, 60*22050))
+	x := ToPCM16(audiotest.Sine(400, 22050, 60*22050))
 	b.ReportAllocs()
 	for b.Loop() {
 		MeasurePCM16(x, 22050)

@@ -157,19 +157,17 @@ func newMP4Track(data, moov, trak []byte, info *Info) (*mp4Track, error) {
 // noteOutside notes how long a track is that is not decoded here, as its edit
 // list has it, and what is missing of it.
 func (tr *mp4Track) noteOutside(info *Info) {
-	info.DurationSec = float64(tr.ticks) / float64(tr.timescale)
-	defer func() {
-		if e := tr.edit; e.known && !e.smpb {
-			info.DurationSec -= float64(e.start) / float64(tr.timescale)
-			if e.movie > 0 && e.length > 0 {
-				info.DurationSec = min(info.DurationSec, float64(e.length)/float64(e.movie))
-			}
-			info.DurationSec = max(0, info.DurationSec)
+	whole := float64(tr.ticks) / float64(tr.timescale)
+	info.DurationSec = whole
+	if e := tr.edit; e.known && !e.smpb {
+		info.DurationSec = max(0, whole-float64(e.start)/float64(tr.timescale))
+		if e.movie > 0 && e.length > 0 {
+			info.DurationSec = min(info.DurationSec, float64(e.length)/float64(e.movie))
 		}
-	}()
+	}
 	if tr.missing > 0 {
 		all := tr.missing + tr.have
-		lost := info.DurationSec * float64(tr.missing) / float64(all)
+		lost := whole * float64(tr.missing) / float64(all)
 		info.lose(lost, "%d of %d access units lie beyond the end of the file (%.2f s)", tr.missing, all, lost)
 	}
 }

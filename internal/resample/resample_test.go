@@ -7,40 +7,11 @@ import (
 	"testing"
 
 	"github.com/hearsight/hearsight/internal/audio"
+	"github.com/hearsight/hearsight/internal/audio/audiotest"
 	"github.com/hearsight/hearsight/internal/npy"
 	"github.com/hearsight/hearsight/internal/sharedtest"
 	"pgregory.net/rapid"
 )
-
-// sine returns n samples of a .5 sine at freq of rate.
-func sine(freq float64, rate, n int) []float32 {
-	x := make([]float32, n)
-	for i := range x {
-		x[i] = float32(.5 * math.Sin(2*math.Pi*freq*float64(i)/float64(rate)))
-	}
-	return x
-}
-
-// fitSine returns amplitude and phase (against sin(2 pi f i/rate)) of the best
-// fitting sine of y's middle, and the ratio of it to what remains in dB.
-func fitSine(y []float32, freq float64, rate int) (amp, phase, snr float64) {
-	lo, hi := len(y)/5, len(y)*4/5
-	var ss, sc, cc, ys, yc float64
-	for i := lo; i < hi; i++ {
-		s, c := math.Sincos(2 * math.Pi * freq * float64(i) / float64(rate))
-		v := float64(y[i])
-		ss, sc, cc, ys, yc = ss+s*s, sc+s*c, cc+c*c, ys+v*s, yc+v*c
-	}
-	det := ss*cc - sc*sc
-	a, b := (ys*cc-yc*sc)/det, (yc*ss-ys*sc)/det
-	var sig, res float64
-	for i := lo; i < hi; i++ {
-		s, c := math.Sincos(2 * math.Pi * freq * float64(i) / float64(rate))
-		m := a*s + b*c
-		sig, res = sig+m*m, res+(float64(y[i])-m)*(float64(y[i])-m)
-	}
-	return math.Hypot(a, b), math.Atan2(b, a), 10 * math.Log10(sig/res)
-}
 
 func TestResampleTones(t *testing.T) {
 	for _, rates := range [][2]int{{48000, 22050}, {44100, 22050}, {24000, 22050}, {16000, 22050}, {8000, 22050}, {22050, 16000}, {44101, 22050}, {96000, 8000}} {
@@ -48,11 +19,11 @@ func TestResampleTones(t *testing.T) {
 		t.Run(fmt.Sprintf("%d_%d", from, to), func(t *testing.T) {
 			nyquist := float64(min(from, to)) / 2
 			for _, f := range []float64{.01, .3, .62, .9} {
-				y, err := Resample(sine(f*nyquist, from, from/2), from, to)
+				y, err := Resample(audiotest.Sine(f*nyquist, from, from/2), from, to)
 				if err != nil {
 					t.Fatal(err)
 				}
-				amp, phase, snr := fitSine(y, f*nyquist, to)
+				amp, phase, snr := audiotest.FitSine(y, f*nyquist, to)
 				if db := 20 * math.Log10(amp/.5); math.Abs(db) >= .1 || snr < 100 || math.Abs(phase) > 1e-5 {
 					t.Errorf("tone at %.2f of Nyquist: gain %.3f dB, snr %.1f dB, phase %g", f, db, snr, phase)
 				}
@@ -61,7 +32,7 @@ func TestResampleTones(t *testing.T) {
 				if f*nyquist >= float64(from)/2 {
 					continue // such a tone does not exist in the input
 				}
-				y, err := Resample(sine(f*nyquist, from, from/2), from, to)
+				y, err := Resample(audiotest.Sine(f*nyquist, from, from/2), from, to)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -163,7 +134,7 @@ func TestResampleLength(t *testing.T) {
 func BenchmarkResample(b *testing.B) {
 	for _, from := range []int{44100, 48000, 24000} {
 		b.Run(fmt.Sprintf("%d_22050", from), func(b *testing.B) {
-			x := sine(1000, from, from)
+			x := audiotest.Sine(1000, from, from)
 			for b.Loop() {
 				if _, err := Resample(x, from, 22050); err != nil {
 					b.Fatal(err)

@@ -1,9 +1,10 @@
-package audio
+// Package audiotest makes and measures tones, for tests of what handles sound.
+package audiotest
 
 import "math"
 
-// sine returns n samples of a .5 sine at freq of rate.
-func sine(freq float64, rate, n int) []float32 {
+// Sine returns n samples of a .5 sine at freq of rate.
+func Sine(freq float64, rate, n int) []float32 {
 	x := make([]float32, n)
 	for i := range x {
 		x[i] = float32(.5 * math.Sin(2*math.Pi*freq*float64(i)/float64(rate)))
@@ -11,9 +12,9 @@ func sine(freq float64, rate, n int) []float32 {
 	return x
 }
 
-// fitSine returns amplitude and phase (against sin(2 pi f i/rate)) of the best
+// FitSine returns amplitude and phase (against sin(2 pi f i/rate)) of the best
 // fitting sine of y's middle, and the ratio of it to what remains in dB.
-func fitSine(y []float32, freq float64, rate int) (amp, phase, snr float64) {
+func FitSine(y []float32, freq float64, rate int) (amp, phase, snr float64) {
 	lo, hi := len(y)/5, len(y)*4/5
 	var ss, sc, cc, ys, yc float64
 	for i := lo; i < hi; i++ {
