@@ -46,7 +46,7 @@ class Model:
         if p := s.get("pixels"):
             x = (x - p["center"]) / p["scale"]
         if (p := s.get("pixels") or s.get("map_norm")) and p.get("mean"):
-            x = (x - torch.tensor(p["mean"])) / torch.tensor(p["std"])
+            x = (x - torch.tensor(p["mean"])) / torch.tensor(p.get("stds") or p["std"])
         if p := s.get("audio_norm"):
             a = (a - torch.tensor(p["mean"])) / torch.tensor(p.get("stds") or p["std"])
             a[torch.arange(a.shape[1])[None] >= torch.as_tensor(frames)[:, None]] = 0  # padding is 0 after the norm

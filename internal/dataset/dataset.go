@@ -9,6 +9,10 @@
 //	mfcc-NN.parquet:  frames of a#0        ->  Pair{ID: a#0, Photo: a, Clip: 7, Image: 3}
 //	features-NN:      feature map of a
 //
+// Feature maps of several networks become one: at each place, the channels of one
+// stand behind those of another. Beside them may stand the maps of the photos'
+// mirror images.
+//
 // Contents are read when they are first asked for and kept.
 package dataset
 
@@ -25,25 +29,29 @@ import (
 	"github.com/hearsight/hearsight/internal/table"
 )
 
-// Inputs are the artifacts to join. One of Features and Images is there.
+// Inputs are the artifacts to join. Either Features or Images is there.
 type Inputs[P any] struct {
-	Pairs, MFCC, Features, Images rows.Parts[P]
+	Pairs, MFCC, Images rows.Parts[P]
+	Features            []rows.Parts[P] // of one network each
+	Mirrored            []rows.Parts[P] // of the same, of the photos' mirror images; may be left out
 }
 
-// Of makes Inputs from artifacts of one type, nil ones being left out.
-func Of[P any, A interface {
-	comparable
-	rows.Parts[P]
-}](pairs, mfcc, features, images A) Inputs[P] {
-	var none A
-	in := Inputs[P]{Pairs: pairs, MFCC: mfcc}
-	if features != none {
-		in.Features = features
+// Of makes Inputs from artifacts of one type, by the name of what they are. Names
+// that are not there are left out.
+func Of[P any, A rows.Parts[P]](of map[string][]A) Inputs[P] {
+	all := func(name string) (out []rows.Parts[P]) {
+		for _, a := range of[name] {
+			out = append(out, a)
+		}
+		return out
 	}
-	if images != none {
-		in.Images = images
+	one := func(name string) rows.Parts[P] {
+		if len(of[name]) == 0 {
+			return nil
+		}
+		return of[name][0]
 	}
-	return in
+	return Inputs[P]{Pairs: one("pairs"), MFCC: one("mfcc"), Images: one("images"), Features: all("features"), Mirrored: all("mirrored")}
 }
 
 // Shape is what one photo and one frame look like.
@@ -53,6 +61,7 @@ type Shape struct {
 	Coeffs                  int  // numbers a frame
 
 	Tower, Layer string // what made the feature maps, as their file says
+	Sources      []int  // channels of each network, where feature maps are of several
 }
 
 // Source names the network and layer that feature maps come from, and their
@@ -68,7 +77,9 @@ type Data struct {
 	about  map[string]table.Caption // caption id -> what is known of it
 	clips  column[[]float32]
 	images column[learn.Image]
-	close  []func() error
+	// mirror images, by the same indices; without any, nil
+	mirrored *column[learn.Image]
+	close    []func() error
 
 	captions, noClip, noPhoto int // all captions, and those without one of the two
 }
@@ -135,6 +146,12 @@ func (d *Data) Frames(i int) ([]float32, error) { return d.clips.get(i) }
 // are kept in, so that a model sees what it has learnt from. It is safe for
 // concurrent use.
 func (d *Data) Image(i int) (learn.Image, error) { return d.images.get(i) }
+
+// Mirrored reports whether there are mirror images of the pictures.
+func (d *Data) Mirrored() bool { return d.mirrored != nil }
+
+// Mirror returns the mirror image of picture i.
+func (d *Data) Mirror(i int) (learn.Image, error) { return d.mirrored.get(i) }
 
 // Split returns the pairs of a split in the order of their captions' ids.
 func (d *Data) Split(name string) []learn.Pair { return d.pairs[name] }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hearsight/hearsight/internal/learn"
+	"github.com/hearsight/hearsight/internal/rows"
 	"github.com/hearsight/hearsight/internal/table"
 )
 
@@ -66,6 +67,8 @@ func feature(id string, half ...uint16) table.FeatureMap {
 }
 
 // inputs are two photos with three clips, and some that lack a partner.
+func mapsOf(of ...rows.Parts[string]) []rows.Parts[string] { return of }
+
 func inputs(t *testing.T) Inputs[string] {
 	c := func(id, photo, split, group string) table.Caption {
 		return table.Caption{ID: id, PhotoID: photo, Split: split, Group: group}
@@ -122,7 +125,7 @@ func look(t *testing.T, d *Data, split string) (out []seen) {
 // TestJoin: who is a pair, in which order, and what it holds.
 func TestJoin(t *testing.T) {
 	d := open(t, inputs(t))
-	if want := (Shape{Height: 1, Width: 2, Channels: 3, Pixels: true, Coeffs: 2}); d.Shape() != want {
+	if want := (Shape{Height: 1, Width: 2, Channels: 3, Pixels: true, Coeffs: 2}); !cmp.Equal(d.Shape(), want) {
 		t.Errorf("shape %+v, want %+v", d.Shape(), want)
 	}
 	if got := d.Splits(); !slices.Equal(got, []string{"hard", "train"}) {
@@ -153,9 +156,9 @@ func TestFeatures(t *testing.T) {
 	if got := look(t, open(t, in), "train"); len(got) != 1 || !slices.Equal(got[0].Image.Pixels, []uint8{7, 8, 9, 10, 11, 12}) {
 		t.Errorf("blue first: %+v", got)
 	}
-	in.Images, in.Features = nil, artifact(t, table.FeatureMaps("vgg16", "conv5_3"), []table.FeatureMap{feature("a", 1, 2, 3, 4)})
+	in.Images, in.Features = nil, mapsOf(artifact(t, table.FeatureMaps("vgg16", "conv5_3"), []table.FeatureMap{feature("a", 1, 2, 3, 4)}))
 	d := open(t, in)
-	if want := (Shape{Height: 1, Width: 1, Channels: 4, Coeffs: 2, Tower: "vgg16", Layer: "conv5_3"}); d.Shape() != want {
+	if want := (Shape{Height: 1, Width: 1, Channels: 4, Coeffs: 2, Tower: "vgg16", Layer: "conv5_3"}); !cmp.Equal(d.Shape(), want) {
 		t.Errorf("shape %+v, want %+v", d.Shape(), want)
 	}
 	if got := look(t, d, "train"); len(got) != 1 || !slices.Equal(got[0].Image.Half, []uint16{1, 2, 3, 4}) || got[0].Image.Pixels != nil {
@@ -174,9 +177,9 @@ func TestOpenErrors(t *testing.T) {
 	}
 	for want, change := range map[string]func(in *Inputs[string]){
 		"neither features nor images":           func(in *Inputs[string]) { in.Images = nil },
-		"both features and images":              func(in *Inputs[string]) { in.Features = in.Images },
+		"both features and images":              func(in *Inputs[string]) { in.Features = mapsOf(in.Images) },
 		"read images: there are no photos":      func(in *Inputs[string]) { in.Images = folder{} },
-		"read features: there are no photos":    func(in *Inputs[string]) { in.Images, in.Features = nil, folder{} },
+		"read features: there are no photos":    func(in *Inputs[string]) { in.Images, in.Features = nil, mapsOf(folder{}) },
 		"read mfcc: there are no clips":         func(in *Inputs[string]) { in.MFCC = folder{} },
 		"none of 5 captions has both":           func(in *Inputs[string]) { in.MFCC = artifact(t, table.MFCCs, []table.MFCC{clip("x", 1, 2)}) },
 		"none of 0 captions has both":           func(in *Inputs[string]) { in.Pairs = folder{} },
@@ -215,7 +218,7 @@ func TestShapes(t *testing.T) {
 	if _, err := d.Image(d.Split("hard")[0].Image); err == nil || err.Error() != "a is 1x1x3, others are 1x2x3" {
 		t.Errorf("a narrower picture: %v", err)
 	}
-	in.Images, in.Features = nil, artifact(t, table.FeatureMaps("", ""), []table.FeatureMap{feature("b", 1, 2)}, []table.FeatureMap{feature("a", 1, 2, 3)})
+	in.Images, in.Features = nil, mapsOf(artifact(t, table.FeatureMaps("", ""), []table.FeatureMap{feature("b", 1, 2)}, []table.FeatureMap{feature("a", 1, 2, 3)}))
 	d = open(t, in)
 	if _, err := d.Image(d.Split("hard")[0].Image); err == nil || err.Error() != "a is 1x1x3, others are 1x1x2" {
 		t.Errorf("a map of more channels: %v", err)
@@ -279,5 +282,51 @@ func TestClose(t *testing.T) {
 	}
 	if _, err := d.Frames(d.Split("train")[0].Clip); err == nil {
 		t.Error("a clip was read from a closed file")
+	}
+}
+
+// TestSeveralNetworks: at each place the channels of one network stand behind
+// those of the other, of the photos that both have; mirror images likewise.
+func TestSeveralNetworks(t *testing.T) {
+	wide := func(id string, half ...uint16) table.FeatureMap {
+		return table.FeatureMap{ID: id, Height: 1, Width: 2, Channels: int32(len(half) / 2), Half: half}
+	}
+	of := func(tower, layer string, maps ...table.FeatureMap) folder {
+		return artifact(t, table.FeatureMaps(tower, layer), maps)
+	}
+	one := of("resnet50", "stage 4", wide("a", 1, 2, 3, 4), wide("b", 5, 6, 7, 8))
+	two := of("vgg16", "conv5_3", wide("0", 0, 0), wide("a", 10, 20), wide("b", 30, 40))
+	oneMirrored := of("resnet50", "stage 4, mirrored", wide("a", 3, 4, 1, 2), wide("b", 7, 8, 5, 6), wide("c", 0, 0, 0, 0))
+	twoMirrored := of("vgg16", "conv5_3, mirrored", wide("a", 20, 10), wide("b", 40, 30))
+	in := inputs(t)
+	in.Images, in.Features, in.Mirrored = nil, mapsOf(one, two), mapsOf(oneMirrored, twoMirrored)
+	d := open(t, in)
+	want := Shape{Height: 1, Width: 2, Channels: 3, Coeffs: 2, Tower: "resnet50 + vgg16", Layer: "stage 4 + conv5_3", Sources: []int{2, 1}}
+	if !cmp.Equal(d.Shape(), want) || !d.Mirrored() {
+		t.Errorf("shape %+v, want %+v", d.Shape(), want)
+	}
+	a, b := d.Split("train")[0].Image, d.Split("train")[1].Image
+	for i, want := range map[int][]uint16{a: {1, 2, 10, 3, 4, 20}, b: {5, 6, 30, 7, 8, 40}} {
+		if img, err := d.Image(i); err != nil || !slices.Equal(img.Half, want) {
+			t.Errorf("image %d is %v, %v, want %v", i, img, err, want)
+		}
+	}
+	if img, err := d.Mirror(b); err != nil || !slices.Equal(img.Half, []uint16{7, 8, 40, 5, 6, 30}) {
+		t.Errorf("mirrored: %v, %v", img, err)
+	}
+	for want, change := range map[string]func(in *Inputs[string]){
+		"maps of x have 1x1 places and those of resnet50 1x2":                         func(in *Inputs[string]) { in.Features[1] = of("x", "y", feature("a", 1)) },
+		"read mirrored: 1 networks, features are of 2":                                func(in *Inputs[string]) { in.Mirrored = in.Mirrored[:1] },
+		"read mirrored: resnet50, stage 4: 1x2x2 are no maps of mirror images":        func(in *Inputs[string]) { in.Mirrored[0] = one },
+		"read mirrored: vgg16, conv5_3, mirrored: 1x2x1 are no maps of mirror images": func(in *Inputs[string]) { in.Mirrored[0], in.Mirrored[1] = in.Mirrored[1], in.Mirrored[0] },
+		"read mirrored: there is no mirror image of a":                                func(in *Inputs[string]) { in.Mirrored[1] = of("vgg16", "conv5_3, mirrored", wide("b", 1, 2)) },
+		"mirrored feature maps are given without features":                            func(in *Inputs[string]) { in.Features, in.Images = nil, inputs(t).Images },
+	} {
+		in := inputs(t)
+		in.Images, in.Features, in.Mirrored = nil, mapsOf(one, two), mapsOf(oneMirrored, twoMirrored)
+		change(&in)
+		if d, err := Open(in); err == nil || d != nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
 	}
 }

@@ -54,6 +54,9 @@ type Data struct {
 	Train, Dev []Pair
 	Clips      Clips
 	Images     Images
+	// Sources are the channels of each network, where feature maps are of several
+	// and a norm has a deviation for each; nil: of one.
+	Sources []int
 }
 
 // putImage writes a picture into dst, the image tower's input, or of a feature

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/hearsight/hearsight/internal/model"
 )
@@ -74,6 +75,32 @@ func (m *moments) norm(each bool) (*model.CoeffNorm, error) {
 	return norm, nil
 }
 
+// normOf is the norm of columns that come from several sources, so many of each:
+// the mean of each column, and the one deviation of all values of its source.
+func (m *moments) normOf(sources []int) (*model.CoeffNorm, error) {
+	out, at := &model.CoeffNorm{}, 0
+	for i, c := range sources {
+		if c < 1 || at+c > len(m.sum) {
+			return nil, fmt.Errorf("corpus norm: %v are no parts of %d channels", sources, len(m.sum))
+		}
+		part := moments{rows: m.rows, sum: m.sum[at:][:c]}
+		for _, s := range m.squares[at:][:c] {
+			part.all += s
+		}
+		norm, err := part.norm(false)
+		if err != nil {
+			return nil, fmt.Errorf("network %d: %w", i+1, err)
+		}
+		out.Mean = append(out.Mean, norm.Mean...)
+		out.Stds = append(out.Stds, slices.Repeat([]float64{norm.Std}, c)...)
+		at += c
+	}
+	if at != len(m.sum) {
+		return nil, fmt.Errorf("corpus norm: %v are no parts of %d channels", sources, len(m.sum))
+	}
+	return out, nil
+}
+
 // corpusNorm is the norm of the frames of the clips of the pairs, each clip once,
 // in the order of the pairs.
 func corpusNorm(pairs []Pair, clips Clips, coeffs int, each bool) (*model.CoeffNorm, error) {
@@ -98,8 +125,8 @@ func corpusNorm(pairs []Pair, clips Clips, coeffs int, each bool) (*model.CoeffN
 const normBlock = 64
 
 // mapNorm is the norm of the places of the feature maps of the pairs' photos,
-// each photo once.
-func mapNorm(pairs []Pair, images Images, channels int) (*model.CoeffNorm, error) {
+// each photo once; of maps of several networks, each with its own deviation.
+func mapNorm(pairs []Pair, images Images, channels int, sources []int) (*model.CoeffNorm, error) {
 	var once []Pair
 	seen := map[int]bool{}
 	for _, p := range pairs {
@@ -138,5 +165,8 @@ func mapNorm(pairs []Pair, images Images, channels int) (*model.CoeffNorm, error
 	for _, m := range blocks {
 		sum.join(m)
 	}
-	return sum.norm(false)
+	if sources == nil {
+		return sum.norm(false)
+	}
+	return sum.normOf(sources)
 }

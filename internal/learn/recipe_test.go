@@ -319,12 +319,21 @@ func TestNorms(t *testing.T) {
 		return out
 	}
 	images := ImageSlice{{Half: half(1, 2, 3, 4)}, {Half: half(5, 6)}, {Pixels: []uint8{1, 2}}}
-	m, err := mapNorm([]Pair{{Image: 0}, {Image: 1}, {Image: 0}}, images, 2)
+	m, err := mapNorm([]Pair{{Image: 0}, {Image: 1}, {Image: 0}}, images, 2, nil)
 	if err != nil || !slices.Equal(m.Mean, []float64{3, 4}) || math.Abs(m.Std-math.Sqrt(91./6-3.5*3.5)) > 1e-12 {
 		t.Errorf("norm of maps is %+v, %v", m, err)
 	}
-	if _, err := mapNorm([]Pair{{Photo: "x", Image: 2}}, images, 2); err == nil || !strings.Contains(err.Error(), "image x: is no feature map") {
+	if _, err := mapNorm([]Pair{{Photo: "x", Image: 2}}, images, 2, nil); err == nil || !strings.Contains(err.Error(), "image x: is no feature map") {
 		t.Errorf("the norm of pixels: %v", err)
+	}
+	m, err = mapNorm([]Pair{{Image: 0}, {Image: 1}}, images, 2, []int{1, 1})
+	if err != nil || !slices.Equal(m.Mean, []float64{3, 4}) || m.Std != 0 || math.Abs(m.Stds[0]-math.Sqrt(35./3-9)) > 1e-12 || math.Abs(m.Stds[1]-math.Sqrt(56./3-16)) > 1e-12 {
+		t.Errorf("norm of maps of two networks is %+v, %v", m, err)
+	}
+	for _, sources := range [][]int{{1}, {3}, {2, 1}, {0, 2}} {
+		if _, err := mapNorm([]Pair{{Image: 0}}, images, 2, sources); err == nil || !strings.Contains(err.Error(), "no parts of 2 channels") {
+			t.Errorf("%v of two channels: %v", sources, err)
+		}
 	}
 	spec := &model.Spec{Image: model.Tower{In: 2}, Height: 1, Width: 3, MapNorm: &model.CoeffNorm{Mean: []float64{1, 2}, Std: 2}}
 	dst := make([]float32, 4)

@@ -20,7 +20,7 @@ const (
 	ScheduleCyclic   = "cyclic" // up from the floor and down again in CycleEpochs, by a cosine (Merkx et al. 2019)
 
 	NormNone   = "none"
-	NormCorpus = "corpus"       // minus the mean of each coefficient or channel, divided by one deviation
+	NormCorpus = "corpus"       // minus the mean of each coefficient or channel, divided by one deviation (of each network)
 	NormCoeffs = "coefficients" // divided by the deviation of each
 
 	SamplePairs  = "pairs"  // an epoch shows each pair once
@@ -157,7 +157,7 @@ func measure(spec *model.Spec, data Data, s *Settings) (err error) {
 		}
 	}
 	if s.NormMaps != NormNone && spec.MapNorm == nil {
-		spec.MapNorm, err = mapNorm(data.Train, data.Images, spec.Image.In)
+		spec.MapNorm, err = mapNorm(data.Train, data.Images, spec.Image.In, data.Sources)
 	}
 	return err
 }

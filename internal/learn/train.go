@@ -34,7 +34,7 @@ type Options struct {
 	// interruption, in any order. Scoring sees pictures as they are. It is called
 	// from several goroutines and changes nothing of what it is given. Key must
 	// say what it does.
-	View func(epoch int64, p Pair, img Image) Image
+	View func(epoch int64, p Pair, img Image) (Image, error)
 	// Stop ends the run after this many steps in all as if it had been
 	// cancelled, for tests. 0: never.
 	Stop int64
@@ -296,8 +296,10 @@ func (r *run) fill(step int64) (*network, error) {
 		img, err := r.data.Images.Image(p.Image)
 		if err == nil {
 			if r.o.View != nil {
-				img = r.o.View(step/r.sampler.StepsPerEpoch(), p, img)
+				img, err = r.o.View(step/r.sampler.StepsPerEpoch(), p, img)
 			}
+		}
+		if err == nil {
 			err = putImage(spec, images[k*picture:][:picture], img, changed.places)
 		}
 		if err != nil {

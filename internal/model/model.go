@@ -137,7 +137,7 @@ func (s *Spec) Check() error {
 		errs = append(errs, s.Pixels.check(s.Image.In))
 	}
 	say(s.AudioNorm != nil && !s.AudioNorm.fits(s.Audio.In), "the audio norm does not fit %d coefficients", s.Audio.In)
-	say(s.MapNorm != nil && (s.Pixels != nil || s.MapNorm.Stds != nil || !s.MapNorm.fits(s.Image.In)), "the norm of feature maps does not fit %d channels", s.Image.In)
+	say(s.MapNorm != nil && (s.Pixels != nil || !s.MapNorm.fits(s.Image.In)), "the norm of feature maps does not fit %d channels", s.Image.In)
 	return errors.Join(errs...)
 }
 
@@ -338,10 +338,13 @@ func NormalizeMap[T nn.Float](s *Spec, x []T) {
 	if n == nil {
 		return
 	}
-	inverse := T(1 / n.Std)
+	inverse := make([]T, len(n.Mean))
+	for j := range inverse {
+		inverse[j] = T(1 / n.of(j))
+	}
 	for c := len(n.Mean); len(x) >= c; x = x[c:] {
 		for j, v := range x[:c] {
-			x[j] = (v - T(n.Mean[j])) * inverse
+			x[j] = (v - T(n.Mean[j])) * inverse[j]
 		}
 	}
 }

@@ -91,6 +91,10 @@ func FrozenLayer(name string, o FrozenOptions) string {
 	return fmt.Sprintf("stage %d", o.stage())
 }
 
+// MirroredLayer stands behind the name of a layer whose maps are of the photos'
+// mirror images.
+const MirroredLayer = ", mirrored"
+
 // FrozenTitle is what a frozen network is called where its features go: its
 // name, or, if it is not quite that network, what it is made of.
 func FrozenTitle(name, init string) string {

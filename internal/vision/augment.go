@@ -41,12 +41,8 @@ func (a Augmentation) Check() error {
 // of each kind of change from nothing else, so that changing one leaves the
 // others as they were.
 func (a Augmentation) Draw(m *RGB, seed uint64, epoch int64, item string) *RGB {
-	h := sha256.New()
-	h.Write(binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, seed), uint64(epoch)))
-	h.Write([]byte(item))
-	sum := h.Sum(nil)
-	r := rand.New(rand.NewPCG(binary.LittleEndian.Uint64(sum), binary.LittleEndian.Uint64(sum[8:])))
-	mirror := r.Float64() < a.Flip
+	r := drawOf(seed, epoch, item)
+	mirror := a.flips(r)
 	factor := func(x float64) float64 { return 1 + float64(x*(2*r.Float64()-1)) }
 	brightness, contrast, saturation := factor(a.Brightness), factor(a.Contrast), factor(a.Saturation)
 	out := &RGB{m.W, m.H, append([]uint8(nil), m.Pix...)}
@@ -54,7 +50,7 @@ func (a Augmentation) Draw(m *RGB, seed uint64, epoch int64, item string) *RGB {
 		out = Resize(cut(m, a.Crop, r), m.W, m.H, Bilinear)
 	}
 	if mirror {
-		out = Orient(out, 2)
+		out = Orient(out, MirrorImage)
 	}
 	if a.Brightness > 0 {
 		out.mix(func(v int) float64 { return float64(brightness * float64(v)) })
@@ -67,6 +63,24 @@ func (a Augmentation) Draw(m *RGB, seed uint64, epoch int64, item string) *RGB {
 		out.saturate(saturation)
 	}
 	return out
+}
+
+// Mirrors reports whether item is the mirror image in an epoch, as [Augmentation.Draw]
+// would make it: for what has been mirrored before.
+func (a Augmentation) Mirrors(seed uint64, epoch int64, item string) bool {
+	return a.flips(drawOf(seed, epoch, item))
+}
+
+// flips is the first that is drawn.
+func (a Augmentation) flips(r *rand.Rand) bool { return r.Float64() < a.Flip }
+
+// drawOf is what is drawn from for item in an epoch.
+func drawOf(seed uint64, epoch int64, item string) *rand.Rand {
+	h := sha256.New()
+	h.Write(binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, seed), uint64(epoch)))
+	h.Write([]byte(item))
+	sum := h.Sum(nil)
+	return rand.New(rand.NewPCG(binary.LittleEndian.Uint64(sum), binary.LittleEndian.Uint64(sum[8:])))
 }
 
 // cut is a part of m: from share of its area to all of it, 3:4 to 4:3 of its

@@ -90,6 +90,9 @@ func tiffTags(data []byte) map[uint16]uint32 {
 	return tags
 }
 
+// MirrorImage is the orientation of a picture whose left side is to be its right.
+const MirrorImage = 2
+
 // Orient returns m turned and mirrored as an orientation says (see
 // [Orientation]), m itself for 1 and for what is no orientation.
 func Orient(m *RGB, orientation int) *RGB {
@@ -105,7 +108,7 @@ func Orient(m *RGB, orientation int) *RGB {
 		for x := range w {
 			sx, sy := x, y // of m
 			switch orientation {
-			case 2:
+			case MirrorImage:
 				sx = w - 1 - x
 			case 3:
 				sx, sy = w-1-x, h-1-y

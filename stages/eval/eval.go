@@ -35,7 +35,7 @@ var Kind = stage.New(stage.Kind{
 		{Name: "model", Doc: "the model", Types: []string{"model"}},
 		{Name: "pairs", Doc: "captions, with the sets they belong to", Types: []string{"pairs"}},
 		{Name: "mfcc", Doc: "the captions' sound", Types: []string{"mfcc"}},
-		{Name: "features", Doc: "the photos, as the model's image tower takes them", Types: []string{"features"}, Optional: true},
+		{Name: "features", Doc: "the photos, as the model's image tower takes them", Types: []string{"features"}, Many: true, Optional: true},
 		{Name: "images", Doc: "the same for a model that starts from pixels", Types: []string{"images"}, Optional: true},
 		{Name: "speech", Doc: "the clips, for scores by voice", Types: []string{"speech", "wav"}, Optional: true},
 	},
@@ -72,7 +72,7 @@ func run(ctx context.Context, t *stage.Task, p Params) error {
 	if err != nil {
 		return fmt.Errorf("load model: %w", err)
 	}
-	d, err := dataset.Open(dataset.Of[artifacts.Part](t.Input("pairs"), t.Input("mfcc"), t.Input("features"), t.Input("images")))
+	d, err := dataset.Open(dataset.Of[artifacts.Part](t.Inputs))
 	if err != nil {
 		return err
 	}

@@ -12,7 +12,8 @@
 // It is frozen, so each photo goes through it once, however many
 // models are trained on it afterwards. Maps are kept as float16: rounding costs
 // 2e-4 of their size, and half the disk. Averaged over squares of pool x pool
-// places they take a fraction of it.
+// places they take a fraction of it. Those of the photos' mirror images
+// (mirror: true) show a model that learns from them each photo from another side.
 package features
 
 import (
@@ -41,7 +42,11 @@ var Kind = stage.NewItems(stage.Kind{
 	List: list,
 	Open: open,
 	Table: func(p Params) stage.Table[table.FeatureMap] {
-		return table.FeatureMaps(model.FrozenTitle(p.Tower, p.Init), model.FrozenLayer(p.Tower, p.options()))
+		layer := model.FrozenLayer(p.Tower, p.options())
+		if p.Mirror {
+			layer += model.MirroredLayer
+		}
+		return table.FeatureMaps(model.FrozenTitle(p.Tower, p.Init), layer)
 	},
 })
 
@@ -55,6 +60,7 @@ type Params struct {
 	Stage   int    `json:"stage" doc:"resnet50: last stage, 4 (14x14x1024 of 224x224) or 5 (7x7x2048)" min:"4" max:"5"`
 	Stride  string `json:"stride" doc:"resnet50: the convolution of a block that has the stride: conv1 (the original, Keras), conv2 (torchvision), or what the file's metadata say" enum:"auto,conv1,conv2"`
 	Pool    int    `json:"pool" doc:"maps are averaged over squares of so many places; what is left over at the right and below is left out" min:"1" max:"64"`
+	Mirror  bool   `json:"mirror" doc:"maps of the photos' mirror images, for the port mirrored of train"`
 	Input   string `json:"input" doc:"how pixels go in: caffe (0..255 less the mean), torchvision (0..1, mean and deviation), or what the file's metadata say" enum:"auto,caffe,torchvision"`
 }
 
@@ -128,25 +134,28 @@ func open(_ context.Context, t *stage.Task, p Params) (stage.Do[table.FeatureMap
 		if err != nil {
 			return table.FeatureMap{}, err
 		}
-		return features(network, img, p.Pool)
+		return features(network, img, p)
 	}
 	return do, images.Close, nil
 }
 
 // features makes the row of a photo.
-func features(network *model.Frozen, img table.Image, pool int) (table.FeatureMap, error) {
+func features(network *model.Frozen, img table.Image, p Params) (table.FeatureMap, error) {
 	h, w := int(img.Height), int(img.Width)
 	if img.Order == "rgb" {
 		img.Pixels = vision.SwapRB(img.Pixels)
+	}
+	if p.Mirror {
+		img.Pixels = vision.Orient(&vision.RGB{W: w, H: h, Pix: img.Pixels}, vision.MirrorImage).Pix
 	}
 	x, oh, ow, err := network.Features(img.Pixels, h, w)
 	if err != nil {
 		return table.FeatureMap{}, err
 	}
-	if pool > min(oh, ow) {
-		return table.FeatureMap{}, fmt.Errorf("pool: %d is more than the map of %s has places: %dx%d", pool, img.ID, oh, ow)
+	if p.Pool > min(oh, ow) {
+		return table.FeatureMap{}, fmt.Errorf("pool: %d is more than the map of %s has places: %dx%d", p.Pool, img.ID, oh, ow)
 	}
-	x, oh, ow = averaged(x, oh, ow, network.Out, pool)
+	x, oh, ow = averaged(x, oh, ow, network.Out, p.Pool)
 	half := make([]uint16, len(x))
 	for i, v := range x {
 		half[i] = float16.Fromfloat32(v).Bits()

@@ -137,6 +137,31 @@ func TestPassing(t *testing.T) {
 	}
 }
 
+// TestMirror: mirror: true gives the features of the mirror image, and says so.
+func TestMirror(t *testing.T) {
+	s := stagetest.Store(t)
+	p := picture(1)
+	flipped := slices.Clone(p)
+	for y := range side {
+		for x := range side {
+			copy(flipped[(y*side+x)*3:][:3], p[(y*side+side-1-x)*3:][:3])
+		}
+	}
+	for _, order := range []string{"bgr", "rgb"} {
+		pixels := p
+		if order == "rgb" {
+			pixels = vision.SwapRB(p)
+		}
+		r := stagetest.MustRun(t, Kind, stagetest.Options{Store: s, Inputs: images(t, s, imageRow("a", order, side, side, pixels)), Params: map[string]any{"weights": passing(t, 1), "mirror": true}})
+		if got := stagetest.Rows(t, r.Artifact, table.FeatureMaps("", ""))[0]; !slices.Equal(got.Half, expected(flipped)) || slices.Equal(got.Half, expected(p)) {
+			t.Errorf("%s: not the features of the mirror image", order)
+		}
+		if part := r.Artifact.Parts("hearsight.features/1")[0]; !bytes.Contains(stagetest.Bytes(t, r.Artifact, part.Name), []byte("conv5_3, mirrored")) {
+			t.Error("the file does not say that photos were mirrored")
+		}
+	}
+}
+
 // TestPool4: cut off before the last block, which here hands on what it gets, the
 // features are the same, and of another layer.
 func TestPool4(t *testing.T) {

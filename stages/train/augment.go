@@ -1,6 +1,7 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -40,16 +41,29 @@ func (p Params) checkAugmentation() (out []spec.ParamProblem) {
 	}
 	names, _ := p.changed()
 	for _, name := range names {
+		if name == "flip" && p.fromMaps() { // with mirrored maps
+			continue
+		}
 		out = append(out, spec.ParamProblem{Param: name, Message: "no pixels go into this image tower: this is for image: small and small5, and finetune: all"})
 	}
 	return out
 }
 
+// fromMaps is whether feature maps go into the image tower.
+func (p Params) fromMaps() bool {
+	return p.Finetune == finetuneConv5 || p.Image == "head" || p.Image == "mlp"
+}
+
 // augment makes o show varied pictures, if p says so. What is drawn follows from
 // seed, epoch and caption; the parameters are in o's key.
-func (p Params) augment(o *learn.Options, s dataset.Shape) error {
-	a := p.augmentation()
-	if a == vision.NoAugmentation {
+func (p Params) augment(o *learn.Options, d *dataset.Data) error {
+	a, s := p.augmentation(), d.Shape()
+	switch {
+	case d.Mirrored() && a.Flip == 0:
+		return errors.New("mirrored: flip says how often a step sees a mirror image: it is 0; .5 is usual")
+	case p.fromMaps() && a.Flip > 0 && !d.Mirrored():
+		return errors.New("flip: there are no feature maps of mirror images: give port mirrored those of a stage features with mirror: true")
+	case a == vision.NoAugmentation:
 		return nil
 	}
 	if err := a.Check(); err != nil {
@@ -57,11 +71,14 @@ func (p Params) augment(o *learn.Options, s dataset.Shape) error {
 	}
 	_, values := p.changed()
 	o.Key += fmt.Sprintf("augmentation %s\n", strings.Join(values, ", "))
-	o.View = func(epoch int64, pair learn.Pair, img learn.Image) learn.Image {
-		if len(img.Pixels) != 3*s.Width*s.Height {
-			return img // what it is put into will say so
+	o.View = func(epoch int64, pair learn.Pair, img learn.Image) (learn.Image, error) {
+		switch {
+		case d.Mirrored() && a.Mirrors(uint64(p.Seed), epoch, pair.ID):
+			return d.Mirror(pair.Image)
+		case len(img.Pixels) != 3*s.Width*s.Height: // what it is put into will say so
+			return img, nil
 		}
-		return learn.Image{Pixels: a.Draw(&vision.RGB{W: s.Width, H: s.Height, Pix: img.Pixels}, uint64(p.Seed), epoch, pair.ID).Pix}
+		return learn.Image{Pixels: a.Draw(&vision.RGB{W: s.Width, H: s.Height, Pix: img.Pixels}, uint64(p.Seed), epoch, pair.ID).Pix}, nil
 	}
 	return nil
 }

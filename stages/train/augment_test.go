@@ -78,7 +78,7 @@ func TestCheckAugmentation(t *testing.T) {
 	}{
 		"small":       {tiny(map[string]any{"flip": 1, "crop": .01}), ""},
 		"all":         {map[string]any{"image": "vgg16", "finetune": "all", "weights": "w", "saturation": .1}, ""},
-		"head":        {map[string]any{"flip": .5, "crop": .9}, "flipcrop"},
+		"head":        {map[string]any{"flip": .5, "crop": .9}, "crop"},
 		"conv5":       {map[string]any{"image": "vgg16", "finetune": "conv5", "weights": "w", "contrast": .5}, "contrast"},
 		"none at all": {map[string]any{"flip": 0, "crop": 1}, ""},
 	} {

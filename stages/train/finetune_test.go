@@ -161,13 +161,7 @@ func fell(t *testing.T, curve []table.CurvePoint) {
 // scores scores all pairs as the stage eval does.
 func scores(t *testing.T, m *model.Model[float32], in ports) {
 	t.Helper()
-	inputs := dataset.Inputs[artifacts.Part]{Pairs: in["pairs"][0], MFCC: in["mfcc"][0]}
-	if a := in["features"]; a != nil {
-		inputs.Features = a[0]
-	} else {
-		inputs.Images = in["images"][0]
-	}
-	d, err := dataset.Open(inputs)
+	d, err := dataset.Open(dataset.Of[artifacts.Part](in))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,7 +33,7 @@ type Params struct {
 	Length    string `json:"length" doc:"which frames count: all (fixed) or only the clip's own (true)" enum:"fixed,true"`
 	Batching  string `json:"batching" doc:"a minibatch is as long as frames (fixed) or as its longest clip" enum:"fixed,longest"`
 	Normalize string `json:"normalize" doc:"audio input: as it is, or minus the corpus mean of each coefficient, divided by one deviation (corpus) or by that of each (coefficients)" enum:"none,corpus,coefficients"`
-	NormMaps  string `json:"normalize_features" doc:"feature maps: as they are, or minus the corpus mean of each channel, divided by one deviation" enum:"none,corpus"`
+	NormMaps  string `json:"normalize_features" doc:"feature maps: as they are, or minus the corpus mean of each channel, divided by one deviation (of several networks by one of each)" enum:"none,corpus"`
 
 	Similarity      string  `json:"similarity" doc:"of a photo and a clip: mean over time of the best place (misa), mean of all (sisa), mean over places of the best time (sima), or the cosine of their means weighted by attention (attention)" enum:"misa,sisa,sima,attention"`
 	Embed           int     `json:"embed" doc:"attention: channels of a linear layer after each mean; 0: none" min:"0" max:"8192"`
@@ -73,8 +73,8 @@ type Params struct {
 	Patience     int     `json:"patience" doc:"training ends after so many measurements of P@k in a row that are not the best so far; 0: never" min:"0" max:"1000000"`
 	Seed         int64   `json:"seed" doc:"of initial values, of the order of pairs and of all that is drawn" min:"0"`
 
-	Flip       float64 `json:"flip" doc:"augmentation of photos, image: small, small5 and finetune: all: how often a step sees the mirror image; drawn by seed, epoch and caption" min:"0" max:"1"`
-	Crop       float64 `json:"crop" doc:"augmentation: the smallest share of a photo's area that is cut out, anywhere, in 3:4 to 4:3 of its shape, and made as large as the photo; 1: no cut" min:"0.01" max:"1"`
+	Flip       float64 `json:"flip" doc:"augmentation of photos: how often a step sees the mirror image; drawn by seed, epoch and caption; feature maps come mirrored by port mirrored" min:"0" max:"1"`
+	Crop       float64 `json:"crop" doc:"augmentation, image: small, small5 and finetune: all: the smallest share of a photo's area that is cut out, anywhere, in 3:4 to 4:3 of its shape, and made as large as the photo; 1: no cut" min:"0.01" max:"1"`
 	Brightness float64 `json:"brightness" doc:"augmentation: brightness is multiplied by up to this more or less than 1" min:"0" max:"1"`
 	Contrast   float64 `json:"contrast" doc:"augmentation: the same of the distance to the photo's mean gray" min:"0" max:"1"`
 	Saturation float64 `json:"saturation" doc:"augmentation: the same of the distance of colours to their gray" min:"0" max:"1"`

@@ -25,7 +25,7 @@ func (p Params) checkRecipe() (out []spec.ParamProblem) {
 			out = append(out, spec.ParamProblem{Param: param, Message: fmt.Sprintf(format, a...)})
 		}
 	}
-	maps := p.Finetune == finetuneConv5 || p.Image == "head" || p.Image == "mlp"
+	maps := p.fromMaps()
 	say(p.Embed > 0 && p.Similarity != model.SimilarityAttention, "embed", "does nothing with similarity: %s: it is of attention", p.Similarity)
 	say(p.NormMaps != learn.NormNone && !maps, "normalize_features", "no feature maps go into image: %s", p.Image)
 	say(p.NormMaps != learn.NormNone && p.Finetune == finetuneConv5, "normalize_features", "finetune: conv5 goes on from feature maps as they are")

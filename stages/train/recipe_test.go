@@ -80,6 +80,66 @@ func TestRecipe(t *testing.T) {
 	}
 }
 
+// TestMirrored: with maps of mirror images flip gives another model, the same one
+// after an interruption; one without the other is refused. Maps of two networks
+// make a model of both.
+func TestMirrored(t *testing.T) {
+	s := stagetest.Store(t)
+	set := newSet()
+	in := set.withFeatures(t, s)
+	mirror := set.features()
+	for _, m := range mirror {
+		c := int(m.Channels)
+		for place := 0; place < 4; place += 2 {
+			left, right := m.Half[place*c:][:c], m.Half[(place+1)*c:][:c]
+			for k := range left {
+				left[k], right[k] = right[k], left[k]
+			}
+		}
+	}
+	mirrored := stagetest.Artifact(t, s, "features", stagetest.Part("features-00.arrow", table.FeatureMaps("vgg16", "conv5_3, mirrored"), mirror...))
+	// small places of a head 3 wide see left and right
+	params := map[string]any{"image": "head", "head_kernel": 3, "audio": "conv5", "frames": 64, "batch": 4, "steps": 8, "learning_rate": 1e-3, "log_steps": 1, "seed": 3}
+	o := stagetest.Options{Store: s, Inputs: in, Params: params}
+	plain := stagetest.MustRun(t, Kind, o)
+	params["flip"] = .5
+	if _, err := stagetest.Run(t, Kind, o); err == nil || !strings.Contains(err.Error(), "give port mirrored") {
+		t.Errorf("flip without mirror images: %v", err)
+	}
+	in["mirrored"] = []*artifacts.Artifact{mirrored}
+	first := stagetest.MustRun(t, Kind, o)
+	if first.Artifact.Digest == plain.Artifact.Digest {
+		t.Error("mirror images make no difference")
+	}
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(context.Background())
+	o.Context = ctx
+	stopping := with(func(k *stage.Task) {
+		k.Dir = dir
+		k.Report = func(p stage.Progress) {
+			if p.Done == 5 {
+				cancel()
+			}
+		}
+	})
+	if _, err := stagetest.Run(t, stopping, o); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	o.Context = context.Background()
+	if r := stagetest.MustRun(t, with(func(k *stage.Task) { k.Dir = dir }), o); r.Artifact.Digest != first.Artifact.Digest {
+		t.Error("stopped and resumed: another artifact")
+	}
+	params["flip"] = 0
+	if _, err := stagetest.Run(t, Kind, o); err == nil || !strings.Contains(err.Error(), "flip says how often") {
+		t.Errorf("mirror images without flip: %v", err)
+	}
+	in["features"], in["mirrored"] = append(in["features"], in["features"][0]), nil
+	o.Params = recipe(nil)
+	if m := loadModel(t, stagetest.MustRun(t, Kind, o).Artifact); m.Image.In != 16 || len(m.MapNorm.Stds) != 16 {
+		t.Errorf("of two networks: %d channels, norm %+v", m.Image.In, m.MapNorm)
+	}
+}
+
 // TestFrom: a run may start from a model, whose values and norms it takes.
 func TestFrom(t *testing.T) {
 	s := stagetest.Store(t)

@@ -58,13 +58,14 @@ var Kind = stage.New(stage.Kind{
 var inputs = []stage.Input{
 	{Name: "pairs", Doc: "captions, with the sets they belong to", Types: []string{"pairs"}},
 	{Name: "mfcc", Doc: "the captions' sound", Types: []string{"mfcc"}},
-	{Name: "features", Doc: "feature maps of the photos, for image: head and finetune: conv5", Types: []string{"features"}, Optional: true},
+	{Name: "features", Doc: "feature maps of the photos, for image: head, mlp and finetune: conv5; those of several networks stand behind each other", Types: []string{"features"}, Many: true, Optional: true},
+	{Name: "mirrored", Doc: "feature maps of the same networks of the photos' mirror images, for flip", Types: []string{"features"}, Many: true, Optional: true},
 	{Name: "images", Doc: "the photos themselves, for image: small, small5 and finetune: all", Types: []string{"images"}, Optional: true},
 	{Name: "from", Doc: "a model to start from: its tensors where they fit, and how it takes its input", Types: []string{"model"}, Optional: true},
 }
 
 func run(ctx context.Context, t *stage.Task, p Params) error {
-	d, err := dataset.Open(dataset.Of[artifacts.Part](t.Input("pairs"), t.Input("mfcc"), t.Input("features"), t.Input("images")))
+	d, err := dataset.Open(dataset.Of[artifacts.Part](t.Inputs))
 	if err != nil {
 		return err
 	}
@@ -79,7 +80,7 @@ func run(ctx context.Context, t *stage.Task, p Params) error {
 }
 
 func train(ctx context.Context, t *stage.Task, p Params, d *dataset.Data) (*learn.Result, error) {
-	data := learn.Data{Train: d.Split(p.Split), Dev: d.Split(p.Validation), Clips: d, Images: d}
+	data := learn.Data{Train: d.Split(p.Split), Dev: d.Split(p.Validation), Clips: d, Images: d, Sources: d.Shape().Sources}
 	if len(data.Train) == 0 {
 		return nil, fmt.Errorf("no pairs in split %q: the splits are %v", p.Split, d.Splits())
 	}
@@ -119,7 +120,7 @@ func train(ctx context.Context, t *stage.Task, p Params, d *dataset.Data) (*lear
 			return takeFrom(t, m, before)
 		}
 	}
-	if err := p.augment(&o, d.Shape()); err != nil {
+	if err := p.augment(&o, d); err != nil {
 		return nil, errors.Join(err, watch.close())
 	}
 	res, err := learn.Train(ctx, network, data, p.settings(), o)
