@@ -260,8 +260,8 @@ func TestPerturb(t *testing.T) {
 	var widest, dropped int
 	places := map[int]int{}
 	for step := range int64(500) {
-		p := s.perturb(step, frames, 49)
-		if again := s.perturb(step, frames, 49); fmt.Sprint(again) != fmt.Sprint(p) {
+		p := s.perturb(step, frames, 512, 49)
+		if again := s.perturb(step, frames, 512, 49); fmt.Sprint(again) != fmt.Sprint(p) {
 			t.Fatal("a step draws something else when asked again")
 		}
 		for k, n := range frames {
@@ -299,6 +299,73 @@ func TestPerturb(t *testing.T) {
 	x := []float32{1, 1, 1, 1, 1}
 	if p.mask(1, 2, x, 1); !slices.Equal(x, []float32{1, 0, 1, 0, 0}) {
 		t.Errorf("masked: %v", x)
+	}
+}
+
+// TestFaster: clips keep their ends and their order at any speed, last as long as
+// it says, and no longer than a model takes; masks lie within what is left.
+func TestFaster(t *testing.T) {
+	s := &Settings{Seed: 4, Speed: .25, TimeMasks: 1, MaskFrames: 9}
+	var shortest, longest int
+	for step := range int64(300) {
+		p := s.perturb(step, []int{1, 100, 60}, 110, 0)
+		for k, n := range []int{1, 100, 60} {
+			x := make([]float32, 2*n)
+			for i := range x {
+				x[i] = float32(i)
+			}
+			y := p.atSpeed(k, x, 2)
+			m := len(y) / 2
+			if want := hastened(n, p.speed[k]); m != want || m < 1 || float64(m) < float64(n)/1.25-1 || float64(m) > float64(n)/.75+1 {
+				t.Fatalf("%d frames at speed %v are %d", n, p.speed[k], m)
+			}
+			if mask := p.masks[k]; mask[1] > min(m, 110) {
+				t.Fatalf("mask %v of %d frames", mask, m)
+			}
+			for i := 2; i < len(y); i++ {
+				if y[i] < y[i-2] || i%2 == 1 && math.Abs(float64(y[i]-y[i-1]-1)) > 1e-4 {
+					t.Fatalf("at speed %v: %v", p.speed[k], y)
+				}
+			}
+			if n > 1 && (y[0] > 1 || y[len(y)-1] < x[len(x)-1]-1) {
+				t.Fatalf("at speed %v the ends are %v and %v", p.speed[k], y[0], y[len(y)-1])
+			}
+			if k == 1 {
+				shortest, longest = min(max(1, shortest), m), max(longest, m)
+				if step == 0 {
+					shortest = m
+				}
+			}
+		}
+	}
+	if shortest > 84 || longest < 128 { // 80 and 133 are the bounds
+		t.Errorf("100 frames became %d to %d", shortest, longest)
+	}
+	even := perturbations{speed: []float64{2. / 3}}
+	if y := even.atSpeed(0, []float32{0, 3, 6, 9}, 1); !slices.Equal(y, []float32{0, 1.5, 3.5, 5.5, 7.5, 9}) {
+		t.Errorf("four frames as six: %v", y)
+	}
+}
+
+// TestNoise: it is the settings' deviation about nothing, another in each step and
+// clip, and the same when asked again.
+func TestNoise(t *testing.T) {
+	s := &Settings{Seed: 4, Noise: .5}
+	draw := func(step int64, k int) []float32 {
+		x := make([]float32, 4000)
+		s.noise(step, k, x)
+		return x
+	}
+	a := draw(3, 1)
+	var sum, squares float64
+	for _, v := range a {
+		sum, squares = sum+float64(v), squares+float64(v)*float64(v)
+	}
+	if mean, dev := sum/4000, math.Sqrt(squares/4000); math.Abs(mean) > .04 || math.Abs(dev-.5) > .03 {
+		t.Errorf("noise has mean %v, deviation %v", mean, dev)
+	}
+	if !slices.Equal(a, draw(3, 1)) || slices.Equal(a, draw(4, 1)) || slices.Equal(a, draw(3, 2)) {
+		t.Error("noise does not follow from step and clip")
 	}
 }
 
@@ -349,6 +416,8 @@ func TestRecipeBad(t *testing.T) {
 		`keep "first"`:  func(s *Settings) { s.Keep = "first" },
 		"average 1":     func(s *Settings) { s.Average = 1 },
 		"patience 2":    func(s *Settings) { s.EvalEvery, s.Patience = 0, 2 },
+		"speed 1":       func(s *Settings) { s.Speed = 1 },
+		"noise -1":      func(s *Settings) { s.Noise = -1 },
 		`sampler ""`:    func(s *Settings) { s.Sampler = "" },
 		"-1 places":     func(s *Settings) { s.Places = -1 },
 		`normalize "x"`: func(s *Settings) { s.Normalize = "x" },

@@ -69,6 +69,9 @@ type Settings struct {
 	Sampler     string
 	SortBatches int // photos: minibatches sorted by length together; 0: none
 
+	Speed float64 // a clip is up to this much faster or slower than it was spoken: 0 to less than 1
+	Noise float64 // deviation of Gaussian noise on the audio tower's input
+
 	DropFrames            int // at most, off a clip's front
 	TimeMasks, MaskFrames int // a clip, each of at most so many frames
 	Places                int // of a feature map that a step sees; 0: all
@@ -124,6 +127,8 @@ func (s *Settings) check() error {
 	sayName("keep", s.Keep, []string{KeepLast, KeepBest})
 	say(s.SortBatches < 0 || s.SortBatches > 0 && s.Sampler != SamplePhotos, "sorting %d minibatches: want 0 or more, of sampler %s", s.SortBatches, SamplePhotos)
 	say(s.DropFrames < 0 || s.TimeMasks < 0 || s.MaskFrames < 0 || s.Places < 0, "%d frames dropped, %d masks of %d frames, %d places: want 0 or more", s.DropFrames, s.TimeMasks, s.MaskFrames, s.Places)
+	say(!(s.Speed >= 0 && s.Speed < 1), "speed %v: want 0 to less than 1", s.Speed)
+	say(!(s.Noise >= 0) || math.IsInf(s.Noise, 0), "noise %v: want 0 or more", s.Noise)
 	say(!(s.Average >= 0 && s.Average < 1), "average %v: want 0 to less than 1", s.Average)
 	say(s.Patience < 0 || s.Patience > 0 && s.EvalEvery == 0, "patience %d: want 0 or more, and scores on the way", s.Patience)
 	say(s.Bucket < 0 || s.LogEvery < 1 || s.EvalEvery < 0, "bucket %d, log every %d, evaluate every %d are out of range", s.Bucket, s.LogEvery, s.EvalEvery)

@@ -269,12 +269,12 @@ func (r *run) fill(step int64) (*network, error) {
 	if err != nil {
 		return nil, err
 	}
-	changed := r.settings.perturb(step, lengths, spec.Height*spec.Width)
+	changed := r.settings.perturb(step, lengths, spec.Frames, spec.Height*spec.Width)
 	for k, n := range lengths {
 		if changed.drop != nil { // of what is cut off behind nothing moves up
 			clips[k] = clips[k][:min(len(clips[k]), n*spec.Audio.In)]
 		}
-		clips[k] = changed.dropped(k, clips[k], spec.Audio.In)
+		clips[k] = changed.atSpeed(k, changed.dropped(k, clips[k], spec.Audio.In), spec.Audio.In)
 	}
 	net, t, err := r.network(clips)
 	if err != nil {
@@ -291,6 +291,7 @@ func (r *run) fill(step int64) (*network, error) {
 		if err != nil {
 			return fmt.Errorf("clip of %s: %w", p.ID, err)
 		}
+		r.settings.noise(step, k, audio[k*clip:][:n*spec.Audio.In])
 		changed.mask(k, r.settings.TimeMasks, audio[k*clip:][:clip], spec.Audio.In)
 		frames[k] = float32(spec.OutFrames(n, t))
 		img, err := r.data.Images.Image(p.Image)

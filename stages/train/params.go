@@ -43,12 +43,14 @@ type Params struct {
 	Margin          float64 `json:"margin" doc:"margin of every loss but infonce" min:"1e-6" max:"1e6"`
 	Temperature     float64 `json:"temperature" doc:"infonce: the similarities are divided by this" min:"1e-6" max:"1e6"`
 
-	Sampler     string `json:"sampler" doc:"an epoch is all pairs, or all photos, each with one of its captions in turn" enum:"pairs,photos"`
-	SortBatches int    `json:"sort_batches" doc:"photos: minibatches whose clips are sorted by length together, so that they are filled up little; 0: none" min:"0" max:"100000"`
-	DropFrames  int    `json:"drop_frames" doc:"up to so many frames are left off the front of a clip, drawn each step" min:"0" max:"1000" unit:"frames"`
-	TimeMasks   int    `json:"time_masks" doc:"stretches of a clip that a step sees as zeros" min:"0" max:"100"`
-	MaskFrames  int    `json:"mask_frames" doc:"time_masks: longest of them" min:"0" max:"1000" unit:"frames"`
-	Places      int    `json:"places" doc:"places of a feature map that a step sees, drawn each step; 0: all" min:"0" max:"65536"`
+	Sampler     string  `json:"sampler" doc:"an epoch is all pairs, or all photos, each with one of its captions in turn" enum:"pairs,photos"`
+	SortBatches int     `json:"sort_batches" doc:"photos: minibatches whose clips are sorted by length together, so that they are filled up little; 0: none" min:"0" max:"100000"`
+	Speed       float64 `json:"speed" doc:"a clip is up to this much faster or slower than it was spoken, drawn each step: 0.1 is a tenth" min:"0" max:"0.9"`
+	Noise       float64 `json:"noise" doc:"deviation of Gaussian noise that a step adds to the audio tower's input, as it is after normalize" min:"0" max:"1000"`
+	DropFrames  int     `json:"drop_frames" doc:"up to so many frames are left off the front of a clip, drawn each step" min:"0" max:"1000" unit:"frames"`
+	TimeMasks   int     `json:"time_masks" doc:"stretches of a clip that a step sees as zeros" min:"0" max:"100"`
+	MaskFrames  int     `json:"mask_frames" doc:"time_masks: longest of them" min:"0" max:"1000" unit:"frames"`
+	Places      int     `json:"places" doc:"places of a feature map that a step sees, drawn each step; 0: all" min:"0" max:"65536"`
 
 	Batch        int     `json:"batch" doc:"pairs a step" min:"2" max:"1024" unit:"pairs"`
 	Epochs       float64 `json:"epochs" doc:"passes over the training pairs, or photos (sampler)" min:"0" max:"1e6"`
@@ -196,7 +198,7 @@ func (p Params) settings() learn.Settings {
 		Loss: p.Loss, Margin: p.Margin, Temperature: p.Temperature, Normalize: p.Normalize,
 		Seed: uint64(p.Seed), LogEvery: p.LogSteps, EvalEvery: p.ValidateSteps,
 		DecayMatrices: p.DecayOf == decayMatrices, NormMaps: p.NormMaps, Sampler: p.Sampler, SortBatches: p.SortBatches,
-		DropFrames: p.DropFrames, TimeMasks: p.TimeMasks, MaskFrames: p.MaskFrames, Places: p.Places,
+		Speed: p.Speed, Noise: p.Noise, DropFrames: p.DropFrames, TimeMasks: p.TimeMasks, MaskFrames: p.MaskFrames, Places: p.Places,
 		Average: p.Average, Keep: p.Keep, Patience: p.Patience,
 	}
 	if p.Batching == "longest" {

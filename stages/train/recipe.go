@@ -70,6 +70,8 @@ func (p Params) recipeNotes() (out []model.KeyString) {
 	say(p.LearnScale, "scale", "learnt")
 	say(p.ImageDrop > 0 || p.AudioDrop > 0, "regularisation", "dropout %s image, %s audio", decimal(p.ImageDrop), decimal(p.AudioDrop))
 	say(p.DropFrames > 0, "regularisation", "up to %d frames off the front", p.DropFrames)
+	say(p.Speed > 0, "regularisation", "speed up to %s", decimal(p.Speed))
+	say(p.Noise > 0, "regularisation", "noise %s", decimal(p.Noise))
 	say(p.TimeMasks > 0, "regularisation", "%d masks of up to %d frames", p.TimeMasks, p.MaskFrames)
 	say(p.Places > 0, "regularisation", "%d places", p.Places)
 	say(p.NormMaps != learn.NormNone, "feature maps", "normalize %s", p.NormMaps)

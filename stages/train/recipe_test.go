@@ -22,7 +22,7 @@ func recipe(more map[string]any) map[string]any {
 	p := map[string]any{
 		"image": "mlp", "audio": "conv4", "frames": 64, "length": "true", "batching": "longest", "normalize": "coefficients", "normalize_features": "corpus",
 		"similarity": "attention", "embed": 16, "image_dropout": .2, "audio_dropout": .2, "loss": "infonce", "temperature": .07,
-		"sampler": "photos", "sort_batches": 2, "drop_frames": 3, "time_masks": 2, "mask_frames": 5, "places": 3,
+		"sampler": "photos", "sort_batches": 2, "drop_frames": 3, "time_masks": 2, "mask_frames": 5, "places": 3, "speed": .1, "noise": .05,
 		"optimizer": "adamw", "beta1": .9, "beta2": .98, "weight_decay": .1, "decay_of": "matrices", "average": .9, "keep": "best",
 		"batch": 4, "steps": 12, "learning_rate": 3e-3, "schedule": "cosine", "warmup": .1, "log_steps": 1, "validate_steps": 4, "seed": 3,
 	}
@@ -46,7 +46,7 @@ func TestRecipe(t *testing.T) {
 	m := loadModel(t, first.Artifact)
 	for _, n := range []model.KeyString{
 		{Key: "similarity", Value: "attention x 1"}, {Key: "kept", Value: "mean of the weights, decay 0.9, the best on validation"},
-		{Key: "regularisation", Value: "dropout 0.2 image, 0.2 audio, up to 3 frames off the front, 2 masks of up to 5 frames, 3 places"},
+		{Key: "regularisation", Value: "dropout 0.2 image, 0.2 audio, up to 3 frames off the front, speed up to 0.1, noise 0.05, 2 masks of up to 5 frames, 3 places"},
 		{Key: "optimizer", Value: "AdamW 0.9/0.98, rate 0.003, cosine, weight decay 0.1 of matrices"},
 		{Key: "sampler", Value: "a photo once an epoch, sorted by 2 minibatches"}, {Key: "feature maps", Value: "normalize corpus"},
 	} {
@@ -204,7 +204,7 @@ func TestSettings(t *testing.T) {
 	}
 	for name, change := range map[string]func(*Params){
 		"DecayMatrices": func(p *Params) { p.DecayOf = decayMatrices }, "NormMaps": func(p *Params) { p.NormMaps = learn.NormCorpus },
-		"Sampler": func(p *Params) { p.Sampler = learn.SamplePhotos }, "SortBatches": func(p *Params) { p.SortBatches = 3 },
+		"Speed": func(p *Params) { p.Speed = .3 }, "Noise": func(p *Params) { p.Noise = .3 }, "Sampler": func(p *Params) { p.Sampler = learn.SamplePhotos }, "SortBatches": func(p *Params) { p.SortBatches = 3 },
 		"DropFrames": func(p *Params) { p.DropFrames = 3 }, "TimeMasks": func(p *Params) { p.TimeMasks = 3 }, "MaskFrames": func(p *Params) { p.MaskFrames = 3 },
 		"Places": func(p *Params) { p.Places = 3 }, "Average": func(p *Params) { p.Average = .5 }, "Keep": func(p *Params) { p.Keep = learn.KeepBest }, "Patience": func(p *Params) { p.Patience = 3 },
 	} {
