@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/hearsight/hearsight/internal/learn"
+	"github.com/hearsight/hearsight/internal/minibatch"
 	"github.com/hearsight/hearsight/internal/rows"
 	"github.com/hearsight/hearsight/internal/table"
 	"github.com/hearsight/hearsight/internal/vision"
@@ -14,7 +14,7 @@ import (
 type photo struct {
 	id                      string
 	height, width, channels int32
-	image                   learn.Image
+	image                   minibatch.Image
 }
 
 func openImages[P any](d *Data, in Inputs[P]) (map[string]int, error) {
@@ -23,7 +23,7 @@ func openImages[P any](d *Data, in Inputs[P]) (map[string]int, error) {
 		return nil, errors.New("both features and images are given: a model starts from one of them")
 	case in.Features != nil:
 		at, err := openPhotos(d, table.FeatureMaps("", ""), in.Features, func(r table.FeatureMap) photo {
-			return photo{r.ID, r.Height, r.Width, r.Channels, learn.Image{Half: r.Half}}
+			return photo{r.ID, r.Height, r.Width, r.Channels, minibatch.Image{Half: r.Half}}
 		})
 		if err != nil {
 			err = fmt.Errorf("read features: %w", err)
@@ -35,7 +35,7 @@ func openImages[P any](d *Data, in Inputs[P]) (map[string]int, error) {
 			if r.Order == "bgr" {
 				r.Pixels = vision.SwapRB(r.Pixels)
 			}
-			return photo{r.ID, r.Height, r.Width, 3, learn.Image{Pixels: r.Pixels}}
+			return photo{r.ID, r.Height, r.Width, 3, minibatch.Image{Pixels: r.Pixels}}
 		})
 		if err != nil {
 			err = fmt.Errorf("read images: %w", err)
@@ -61,14 +61,14 @@ func openPhotos[R, P any](d *Data, f table.Format[R], a rows.Parts[P], of func(R
 	first := of(row)
 	d.shape.Tower, d.shape.Layer = set.Meta("tower"), set.Meta("layer")
 	d.shape.Height, d.shape.Width, d.shape.Channels = int(first.height), int(first.width), int(first.channels)
-	d.images = newColumn(len(refs), func(i int) (learn.Image, error) {
+	d.images = newColumn(len(refs), func(i int) (minibatch.Image, error) {
 		row, err := set.Row(refs[i])
 		if err != nil {
-			return learn.Image{}, err
+			return minibatch.Image{}, err
 		}
 		p := of(row)
 		if p.height != first.height || p.width != first.width || p.channels != first.channels {
-			return learn.Image{}, fmt.Errorf("%s is %dx%dx%d, others are %dx%dx%d", p.id, p.height, p.width, p.channels, first.height, first.width, first.channels)
+			return minibatch.Image{}, fmt.Errorf("%s is %dx%dx%d, others are %dx%dx%d", p.id, p.height, p.width, p.channels, first.height, first.width, first.channels)
 		}
 		return p.image, nil
 	})

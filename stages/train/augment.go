@@ -6,6 +6,7 @@ import (
 
 	"github.com/hearsight/hearsight/internal/dataset"
 	"github.com/hearsight/hearsight/internal/learn"
+	"github.com/hearsight/hearsight/internal/minibatch"
 	"github.com/hearsight/hearsight/internal/vision"
 	"github.com/hearsight/hearsight/spec"
 )
@@ -57,11 +58,11 @@ func (p Params) augment(o *learn.Options, s dataset.Shape) error {
 	}
 	_, values := p.changed()
 	o.Key += fmt.Sprintf("augmentation %s\n", strings.Join(values, ", "))
-	o.View = func(epoch int64, pair learn.Pair, img learn.Image) learn.Image {
+	o.View = func(epoch int64, pair minibatch.Pair, img minibatch.Image) minibatch.Image {
 		if len(img.Pixels) != 3*s.Width*s.Height {
 			return img // what it is put into will say so
 		}
-		return learn.Image{Pixels: a.Draw(&vision.RGB{W: s.Width, H: s.Height, Pix: img.Pixels}, uint64(p.Seed), epoch, pair.ID).Pix}
+		return minibatch.Image{Pixels: a.Draw(&vision.RGB{W: s.Width, H: s.Height, Pix: img.Pixels}, uint64(p.Seed), epoch, pair.ID).Pix}
 	}
 	return nil
 }
