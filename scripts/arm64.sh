@@ -24,4 +24,4 @@ fi
 slow='^(TestBilinearSameBits|TestDFTNaN|TestWinogradTraining|TestTrainGolden|TestModelGradients|TestFrozenConcurrent|TestRecipes)$'
 echo "arm64: numeric packages ${run:+under $run }without $slow"
 GOARCH=arm64 ${GO:-go} test ${run:+-exec "$run"} -short -timeout 20m -skip "$slow" \
-	./internal/kernel ./internal/kernel/spectra ./internal/nn ./internal/mel ./internal/resample ./internal/vision ./internal/model ./internal/learn
+	./internal/kernel ./internal/kernel/spectra ./internal/nn ./internal/mel ./internal/resample ./internal/vision ./internal/model ./internal/minibatch ./internal/similarity ./internal/learn

@@ -4,7 +4,7 @@
 # with GODEBUG hiding AVX-512, then AVX2 as well, from golang.org/x/sys/cpu.
 set -eu
 cd "$(dirname "$0")/.."
-rest="./internal/nn ./internal/mel ./internal/resample ./internal/vision ./internal/model ./internal/learn ./stages/features ./stages/train ./stages/eval"
+rest="./internal/nn ./internal/mel ./internal/resample ./internal/vision ./internal/model ./internal/minibatch ./internal/similarity ./internal/learn ./stages/features ./stages/train ./stages/eval"
 echo "numeric: built without assembly (-tags purego)"
 ${GO:-go} test -tags purego -short ./internal/kernel/... ./internal/nn
 [ "$(${GO:-go} env GOARCH)" = amd64 ] || exit 0

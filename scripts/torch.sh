@@ -11,4 +11,4 @@ if ! "$python" -c 'import torch, numpy' 2>/dev/null; then
 	echo "torch: skipped, $python has no PyTorch: \`make bench-peers\` makes it, or set HEARSIGHT_TORCH" >&2
 	exit 0
 fi
-HEARSIGHT_TORCH=$python ${GO:-go} test -count=1 -v -run '^TestTorch$' ./internal/learn
+HEARSIGHT_TORCH=$python ${GO:-go} test -count=1 -v -run '^TestTorch$' ./internal/similarity

@@ -24,7 +24,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/hearsight/hearsight/internal/learn"
+	"github.com/hearsight/hearsight/internal/minibatch"
 	"github.com/hearsight/hearsight/internal/rows"
 	"github.com/hearsight/hearsight/internal/table"
 )
@@ -70,15 +70,15 @@ func (s Shape) Source() string {
 	return fmt.Sprintf("%s, %s: %dx%dx%d", s.Tower, s.Layer, s.Height, s.Width, s.Channels)
 }
 
-// Data is joined pairs. It implements learn.Clips and learn.Images.
+// Data is joined pairs. It implements minibatch.Clips and minibatch.Images.
 type Data struct {
 	shape  Shape
-	pairs  map[string][]learn.Pair  // by split, in order of caption ids
-	about  map[string]table.Caption // caption id -> what is known of it
+	pairs  map[string][]minibatch.Pair // by split, in order of caption ids
+	about  map[string]table.Caption    // caption id -> what is known of it
 	clips  column[[]float32]
-	images column[learn.Image]
+	images column[minibatch.Image]
 	// mirror images, by the same indices; without any, nil
-	mirrored *column[learn.Image]
+	mirrored *column[minibatch.Image]
 	close    []func() error
 
 	captions, noClip, noPhoto int // all captions, and those without one of the two
@@ -111,7 +111,7 @@ func (c *column[V]) get(i int) (V, error) {
 
 // Open joins the inputs. The caller closes the Data.
 func Open[P any](in Inputs[P]) (*Data, error) {
-	d := &Data{pairs: map[string][]learn.Pair{}, about: map[string]table.Caption{}}
+	d := &Data{pairs: map[string][]minibatch.Pair{}, about: map[string]table.Caption{}}
 	images, err := openImages(d, in)
 	if err != nil {
 		return nil, errors.Join(err, d.Close())
@@ -145,16 +145,16 @@ func (d *Data) Frames(i int) ([]float32, error) { return d.clips.get(i) }
 // Image returns photo i. Pixels are red, green, blue, whatever order the images
 // are kept in, so that a model sees what it has learnt from. It is safe for
 // concurrent use.
-func (d *Data) Image(i int) (learn.Image, error) { return d.images.get(i) }
+func (d *Data) Image(i int) (minibatch.Image, error) { return d.images.get(i) }
 
 // Mirrored reports whether there are mirror images of the pictures.
 func (d *Data) Mirrored() bool { return d.mirrored != nil }
 
 // Mirror returns the mirror image of picture i.
-func (d *Data) Mirror(i int) (learn.Image, error) { return d.mirrored.get(i) }
+func (d *Data) Mirror(i int) (minibatch.Image, error) { return d.mirrored.get(i) }
 
 // Split returns the pairs of a split in the order of their captions' ids.
-func (d *Data) Split(name string) []learn.Pair { return d.pairs[name] }
+func (d *Data) Split(name string) []minibatch.Pair { return d.pairs[name] }
 
 // Splits lists the splits that have pairs.
 func (d *Data) Splits() []string {
@@ -181,11 +181,11 @@ func join[P any](d *Data, pairs rows.Parts[P], clips, images map[string]int) err
 			d.noPhoto++
 			continue
 		}
-		d.pairs[c.Split] = append(d.pairs[c.Split], learn.Pair{ID: c.ID, Photo: c.PhotoID, Clip: clip, Image: image})
+		d.pairs[c.Split] = append(d.pairs[c.Split], minibatch.Pair{ID: c.ID, Photo: c.PhotoID, Clip: clip, Image: image})
 		d.about[c.ID] = c
 	}
 	for _, p := range d.pairs {
-		slices.SortFunc(p, func(a, b learn.Pair) int { return strings.Compare(a.ID, b.ID) })
+		slices.SortFunc(p, func(a, b minibatch.Pair) int { return strings.Compare(a.ID, b.ID) })
 	}
 	if len(d.pairs) == 0 {
 		return fmt.Errorf("none of %d captions has both a clip and a photo: are the inputs of one data set?", len(captions))

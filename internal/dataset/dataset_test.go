@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/hearsight/hearsight/internal/learn"
+	"github.com/hearsight/hearsight/internal/minibatch"
 	"github.com/hearsight/hearsight/internal/rows"
 	"github.com/hearsight/hearsight/internal/table"
 )
@@ -103,7 +103,7 @@ func open(t *testing.T, in Inputs[string]) *Data {
 type seen struct {
 	ID, Photo string
 	Frames    []float32
-	Image     learn.Image
+	Image     minibatch.Image
 }
 
 func look(t *testing.T, d *Data, split string) (out []seen) {
@@ -131,7 +131,7 @@ func TestJoin(t *testing.T) {
 	if got := d.Splits(); !slices.Equal(got, []string{"hard", "train"}) {
 		t.Errorf("splits %v", got)
 	}
-	a, b := learn.Image{Pixels: []uint8{7, 8, 9, 10, 11, 12}}, learn.Image{Pixels: []uint8{1, 2, 3, 4, 5, 6}}
+	a, b := minibatch.Image{Pixels: []uint8{7, 8, 9, 10, 11, 12}}, minibatch.Image{Pixels: []uint8{1, 2, 3, 4, 5, 6}}
 	if diff := cmp.Diff([]seen{{"a0", "a", []float32{1, 2, 3, 4}, a}, {"b0", "b", []float32{5, 6}, b}}, look(t, d, "train")); diff != "" {
 		t.Error(diff)
 	}

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hearsight/hearsight/internal/learn"
+	"github.com/hearsight/hearsight/internal/minibatch"
 	"github.com/hearsight/hearsight/internal/model"
 	"github.com/hearsight/hearsight/internal/rows"
 	"github.com/hearsight/hearsight/internal/table"
@@ -17,7 +17,7 @@ import (
 type photo struct {
 	id                      string
 	height, width, channels int32
-	image                   learn.Image
+	image                   minibatch.Image
 }
 
 func (p photo) shape() [3]int32 { return [3]int32{p.height, p.width, p.channels} }
@@ -35,7 +35,7 @@ func openImages[P any](d *Data, in Inputs[P]) (map[string]int, error) {
 			if r.Order == "bgr" {
 				r.Pixels = vision.SwapRB(r.Pixels)
 			}
-			return photo{r.ID, r.Height, r.Width, 3, learn.Image{Pixels: r.Pixels}}
+			return photo{r.ID, r.Height, r.Width, 3, minibatch.Image{Pixels: r.Pixels}}
 		})
 		if err != nil {
 			return nil, fmt.Errorf("read images: %w", err)
@@ -90,7 +90,7 @@ func openMaps[P any](d *Data, in Inputs[P]) (map[string]int, error) {
 func openSources[P any](d *Data, of []rows.Parts[P]) (sets []*photos, ids []string, err error) {
 	for _, a := range of {
 		s, err := openPhotos(d, table.FeatureMaps("", ""), a, func(r table.FeatureMap) photo {
-			return photo{r.ID, r.Height, r.Width, r.Channels, learn.Image{Half: r.Half}}
+			return photo{r.ID, r.Height, r.Width, r.Channels, minibatch.Image{Half: r.Half}}
 		})
 		if err != nil {
 			return nil, nil, err
@@ -132,8 +132,8 @@ func areMirrored(sets, mirrored []*photos, ids []string) error {
 
 // joined is the column of the pictures ids: the maps of all sets, place by
 // place behind each other.
-func joined(sets []*photos, ids []string) column[learn.Image] {
-	return newColumn(len(ids), func(i int) (learn.Image, error) {
+func joined(sets []*photos, ids []string) column[minibatch.Image] {
+	return newColumn(len(ids), func(i int) (minibatch.Image, error) {
 		parts, n := make([][]uint16, len(sets)), 0
 		for k, s := range sets {
 			img, err := s.read(s.at[ids[i]])
@@ -150,7 +150,7 @@ func joined(sets []*photos, ids []string) column[learn.Image] {
 				half = append(half, parts[k][place*c:][:c]...)
 			}
 		}
-		return learn.Image{Half: half}, nil
+		return minibatch.Image{Half: half}, nil
 	})
 }
 
@@ -159,7 +159,7 @@ type photos struct {
 	at           map[string]int
 	shape        [3]int32
 	tower, layer string
-	read         func(i int) (learn.Image, error)
+	read         func(i int) (minibatch.Image, error)
 }
 
 func openPhotos[R, P any](d *Data, f table.Format[R], a rows.Parts[P], of func(R) photo) (*photos, error) {
@@ -176,14 +176,14 @@ func openPhotos[R, P any](d *Data, f table.Format[R], a rows.Parts[P], of func(R
 		return nil, err
 	}
 	first := of(row).shape()
-	return &photos{at: at, shape: first, tower: set.Meta("tower"), layer: set.Meta("layer"), read: func(i int) (learn.Image, error) {
+	return &photos{at: at, shape: first, tower: set.Meta("tower"), layer: set.Meta("layer"), read: func(i int) (minibatch.Image, error) {
 		row, err := set.Row(refs[i])
 		if err != nil {
-			return learn.Image{}, err
+			return minibatch.Image{}, err
 		}
 		p := of(row)
 		if s := p.shape(); s != first {
-			return learn.Image{}, fmt.Errorf("%s is %dx%dx%d, others are %dx%dx%d", p.id, s[0], s[1], s[2], first[0], first[1], first[2])
+			return minibatch.Image{}, fmt.Errorf("%s is %dx%dx%d, others are %dx%dx%d", p.id, s[0], s[1], s[2], first[0], first[1], first[2])
 		}
 		return p.image, nil
 	}}, nil

@@ -21,6 +21,19 @@ import (
 // same CPU, whose cache has what it touched the last time.
 func Parallel(n int, f func(i int)) { parallel(n, taskFunc(f)) }
 
+// ParallelErr is Parallel for work that can fail: it returns the error of the
+// lowest i, after all calls have returned.
+func ParallelErr(n int, f func(i int) error) error {
+	errs := make([]error, n)
+	Parallel(n, func(i int) { errs[i] = f(i) })
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // tasks are calls do(0) … do(n-1). A pointer to a struct that is kept does as
 // well as a function and takes no memory a call.
 type tasks interface{ do(i int) }

@@ -5,8 +5,10 @@ import (
 	"math"
 	"testing"
 
+	"github.com/hearsight/hearsight/internal/minibatch"
 	"github.com/hearsight/hearsight/internal/model"
 	"github.com/hearsight/hearsight/internal/nn"
+	"github.com/hearsight/hearsight/internal/similarity"
 )
 
 // TestBackwards: with length: true a tower that reads clips backwards too gives
@@ -27,7 +29,7 @@ func TestBackwards(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := NewScorer(m)
+	s, err := similarity.NewScorer(m)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,7 +49,7 @@ func TestBackwards(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := putImage(&spec, alone.Data(x), picture, nil); err != nil {
+	if err := minibatch.PutImage(&spec, alone.Data(x), picture, nil); err != nil {
 		t.Fatal(err)
 	}
 	for k, clip := range clips {

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/hearsight/hearsight/internal/minibatch"
 	"github.com/hearsight/hearsight/internal/model"
 	"github.com/hearsight/hearsight/internal/nn"
 )
@@ -44,8 +45,8 @@ func noiseData(spec model.Spec, frames func(i int) int) Data { return noisePairs
 func noisePairs(spec model.Spec, n int, frames func(i int) int) Data {
 	r := rand.New(rand.NewPCG(1, 2))
 	var d Data
-	var clips ClipSlice
-	var images ImageSlice
+	var clips minibatch.ClipSlice
+	var images minibatch.ImageSlice
 	for i := range n {
 		x := make([]float32, frames(i)*spec.Audio.In)
 		for k := range x {
@@ -58,15 +59,15 @@ func noisePairs(spec model.Spec, n int, frames func(i int) int) Data {
 			for k := range p {
 				p[k] = uint8(r.Uint32())
 			}
-			images = append(images, Image{Pixels: p})
+			images = append(images, minibatch.Image{Pixels: p})
 		} else {
 			h := make([]uint16, size)
 			for k := range h {
 				h[k] = uint16(r.UintN(0x4400)) // 0 to 4
 			}
-			images = append(images, Image{Half: h})
+			images = append(images, minibatch.Image{Half: h})
 		}
-		d.Train = append(d.Train, Pair{ID: string(rune('a' + i)), Photo: string(rune('a' + i)), Clip: i, Image: i})
+		d.Train = append(d.Train, minibatch.Pair{ID: string(rune('a' + i)), Photo: string(rune('a' + i)), Clip: i, Image: i})
 	}
 	d.Clips, d.Images = clips, images
 	return d

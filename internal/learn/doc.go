@@ -1,9 +1,9 @@
-// Package learn trains models and scores them.
+// Package learn trains models.
 //
 // # The idea
 //
 // Training sees pairs of a picture and a clip that describes it ([Data]). Each
-// step takes a minibatch from the [Sampler], runs forward and backward through
+// step takes a minibatch from the sampler, runs forward and backward through
 // the two towers, and moves the weights by an optimizer, all as the [Settings]
 // say: the paper's Adam and mean hinge, or another. Nothing in it is random at
 // run time: the order of pairs follows from (seed, epoch); the impostors that a
@@ -20,17 +20,8 @@
 // The model that is left is the last, or the one that scored best on the
 // development pairs; its weights are those of training, or their mean over time.
 //
-// A minibatch never holds two captions of one picture: they would be each
-// other's wrong answers.
-//
-// Scoring computes the similarity of all pictures with all clips
-// ([Similarities]), ranks the candidates of each query ([Matrix.Ranks]) and
-// sums the ranks up ([Summarize]). Candidates with equal scores share their
-// places: the rank of a query is the mean over all orders of its equals, so a
-// model that gives every pair the same score is at chance, not at the top.
-//
-// A [Matchmap] shows what a similarity is made of, place by place and step by
-// step.
+// The order of pairs and what is drawn for a step are package minibatch's; the
+// scores on development pairs come from packages similarity and retrieval.
 //
 // What watches a run (loss, rate, pairs a second, P@k on development pairs)
 // comes through [Options].Progress; [EventWriter] turns it into TensorBoard's

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/hearsight/hearsight/internal/retrieval"
+	"github.com/hearsight/hearsight/internal/similarity"
 )
 
 // point describes where the run is, without loss and scores.
@@ -51,38 +54,22 @@ func (r *run) score(ctx context.Context, p *CurvePoint) error {
 	}
 	if r.scorer == nil {
 		var err error
-		if r.scorer, err = NewScorer(r.kept.now()); err != nil {
+		if r.scorer, err = similarity.NewScorer(r.kept.now()); err != nil {
 			return fmt.Errorf("train: %w", err)
 		}
 	}
-	images, clips, imageOf := Candidates(r.data.Dev)
+	images, clips, imageOf := similarity.Candidates(r.data.Dev)
 	m, err := r.scorer.Similarities(ctx, images, r.data.Images, clips, r.data.Clips)
 	if err != nil {
 		return fmt.Errorf("train: development pairs: %w", err)
 	}
-	ranks, err := m.Ranks(SpeechToImage, imageOf)
+	ranks, err := m.Ranks(retrieval.SpeechToImage, imageOf)
 	if err != nil {
 		return fmt.Errorf("train: development pairs: %w", err)
 	}
-	s := Summarize(ranks)
+	s := retrieval.Summarize(ranks)
 	p.P1, p.P5, p.P10 = s.P1, s.P5, s.P10
 	return nil
-}
-
-// Candidates lists the pictures and clips of pairs, each picture once, in the
-// order of the pairs, and for each clip the place of its picture in the list.
-func Candidates(pairs []Pair) (images, clips, imageOf []int) {
-	place := map[string]int{}
-	for _, p := range pairs {
-		at, ok := place[p.Photo]
-		if !ok {
-			at = len(images)
-			place[p.Photo] = at
-			images = append(images, p.Image)
-		}
-		clips, imageOf = append(clips, p.Clip), append(imageOf, at)
-	}
-	return images, clips, imageOf
 }
 
 // finish scores a model that was not trained, and says how fast one was.

@@ -6,8 +6,27 @@ import (
 	"math"
 	"slices"
 
+	"github.com/hearsight/hearsight/internal/kernel"
+	"github.com/hearsight/hearsight/internal/minibatch"
 	"github.com/hearsight/hearsight/internal/model"
 )
+
+// measure takes the norms of the inputs that the settings ask for, unless the
+// model has them.
+func measure(spec *model.Spec, data Data, s *Settings) (err error) {
+	if s.Places > 0 && (spec.Pixels != nil || !spec.Image.Pointwise()) {
+		return fmt.Errorf("%d places of a picture: image tower %s sees more than a place of a feature map at a time", s.Places, spec.Image.Name)
+	}
+	if s.Normalize != NormNone && spec.AudioNorm == nil {
+		if spec.AudioNorm, err = corpusNorm(data.Train, data.Clips, spec.Audio.In, s.Normalize == NormCoeffs); err != nil {
+			return err
+		}
+	}
+	if s.NormMaps != NormNone && spec.MapNorm == nil {
+		spec.MapNorm, err = mapNorm(data.Train, data.Images, spec.Image.In, data.Sources)
+	}
+	return err
+}
 
 // moments are sums over rows of numbers, each column's and that of all squares.
 type moments struct {
@@ -103,7 +122,7 @@ func (m *moments) normOf(sources []int) (*model.CoeffNorm, error) {
 
 // corpusNorm is the norm of the frames of the clips of the pairs, each clip once,
 // in the order of the pairs.
-func corpusNorm(pairs []Pair, clips Clips, coeffs int, each bool) (*model.CoeffNorm, error) {
+func corpusNorm(pairs []minibatch.Pair, clips minibatch.Clips, coeffs int, each bool) (*model.CoeffNorm, error) {
 	seen, m := map[int]bool{}, newMoments(coeffs)
 	for _, p := range pairs {
 		if seen[p.Clip] {
@@ -126,8 +145,8 @@ const normBlock = 64
 
 // mapNorm is the norm of the places of the feature maps of the pairs' photos,
 // each photo once; of maps of several networks, each with its own deviation.
-func mapNorm(pairs []Pair, images Images, channels int, sources []int) (*model.CoeffNorm, error) {
-	var once []Pair
+func mapNorm(pairs []minibatch.Pair, images minibatch.Images, channels int, sources []int) (*model.CoeffNorm, error) {
+	var once []minibatch.Pair
 	seen := map[int]bool{}
 	for _, p := range pairs {
 		if !seen[p.Image] {
@@ -136,18 +155,15 @@ func mapNorm(pairs []Pair, images Images, channels int, sources []int) (*model.C
 		}
 	}
 	blocks := make([]*moments, (len(once)+normBlock-1)/normBlock)
-	err := each(len(blocks), func(b int) error {
-		m, half := newMoments(channels), halves()
+	err := kernel.ParallelErr(len(blocks), func(b int) error {
+		m := newMoments(channels)
 		var x []float32
 		for _, p := range once[b*normBlock : min(len(once), (b+1)*normBlock)] {
 			img, err := images.Image(p.Image)
 			if err == nil && img.Half == nil {
 				err = errors.New("is no feature map")
 			}
-			x = x[:0]
-			for _, h := range img.Half {
-				x = append(x, half[h])
-			}
+			x = img.AppendMap(x[:0])
 			if err == nil {
 				err = m.add(x)
 			}

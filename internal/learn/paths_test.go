@@ -7,6 +7,7 @@ import (
 
 	"github.com/hearsight/hearsight/internal/kernel"
 	"github.com/hearsight/hearsight/internal/model"
+	"github.com/hearsight/hearsight/internal/similarity"
 )
 
 // TestNumericPaths: the scores of a fixed model agree between numeric paths to
@@ -38,7 +39,7 @@ func TestNumericPaths(t *testing.T) {
 					continue
 				}
 				paths++
-				s, err := NewScorer(m)
+				s, err := similarity.NewScorer(m)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hearsight/hearsight/internal/model"
+	"github.com/hearsight/hearsight/internal/minibatch"
 	"github.com/hearsight/hearsight/internal/nn"
 )
 
@@ -139,32 +139,19 @@ func (s *Settings) loss() nn.Loss {
 	return nn.Loss{Kind: s.Loss, Margin: s.Margin, Temperature: s.Temperature}
 }
 
+func (s *Settings) perturb() minibatch.Perturb {
+	return minibatch.Perturb{Speed: s.Speed, Noise: s.Noise, DropFrames: s.DropFrames, TimeMasks: s.TimeMasks, MaskFrames: s.MaskFrames, Places: s.Places}
+}
+
 // sampler is the order of data's pairs.
-func (s *Settings) sampler(data Data, coeffs int) (*Sampler, error) {
+func (s *Settings) sampler(data Data, coeffs int) (*minibatch.Sampler, error) {
 	if s.Sampler != SamplePhotos {
-		return NewSampler(data.Train, s.Batch, s.Seed)
+		return minibatch.NewSampler(data.Train, s.Batch, s.Seed)
 	}
-	return NewPhotoSampler(data.Train, s.Batch, s.Seed, s.SortBatches, func(clip int) (int, error) {
+	return minibatch.NewPhotoSampler(data.Train, s.Batch, s.Seed, s.SortBatches, func(clip int) (int, error) {
 		x, err := data.Clips.Frames(clip)
 		return len(x) / coeffs, err
 	})
-}
-
-// measure takes the norms of the inputs that the settings ask for, unless the
-// model has them.
-func measure(spec *model.Spec, data Data, s *Settings) (err error) {
-	if s.Places > 0 && (spec.Pixels != nil || !spec.Image.Pointwise()) {
-		return fmt.Errorf("%d places of a picture: image tower %s sees more than a place of a feature map at a time", s.Places, spec.Image.Name)
-	}
-	if s.Normalize != NormNone && spec.AudioNorm == nil {
-		if spec.AudioNorm, err = corpusNorm(data.Train, data.Clips, spec.Audio.In, s.Normalize == NormCoeffs); err != nil {
-			return err
-		}
-	}
-	if s.NormMaps != NormNone && spec.MapNorm == nil {
-		spec.MapNorm, err = mapNorm(data.Train, data.Images, spec.Image.In, data.Sources)
-	}
-	return err
 }
 
 func (s *Settings) optimizer() nn.OptimizerOptions {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"math"
-	"slices"
 	"testing"
 
 	"github.com/hearsight/hearsight/internal/nn"
@@ -84,29 +83,5 @@ func TestRecipes(t *testing.T) {
 				t.Error("stopped and resumed: other bytes than undisturbed")
 			}
 		})
-	}
-}
-
-// TestImpostors: never the partner, every other as often, the same for a step.
-func TestImpostors(t *testing.T) {
-	const b, steps = 5, 4000
-	var counts [2 * b][b]int
-	for step := range int64(steps) {
-		x, again := make([]float32, 2*b), make([]float32, 2*b)
-		drawImpostors(x, 7, step)
-		drawImpostors(again, 7, step)
-		if !slices.Equal(x, again) {
-			t.Fatal("a step has other impostors when asked again")
-		}
-		for k, v := range x {
-			counts[k][int(v)]++
-		}
-	}
-	for k, row := range counts {
-		for v, n := range row {
-			if want := steps / (b - 1); v == k%b && n != 0 || v != k%b && math.Abs(float64(n-want)) > 120 {
-				t.Errorf("pair %d has the impostor %d %d times of %d", k%b, v, n, steps)
-			}
-		}
 	}
 }

@@ -10,10 +10,22 @@ import (
 	"time"
 
 	"github.com/hearsight/hearsight/internal/kernel"
+	"github.com/hearsight/hearsight/internal/minibatch"
 	"github.com/hearsight/hearsight/internal/model"
 	"github.com/hearsight/hearsight/internal/nn"
+	"github.com/hearsight/hearsight/internal/similarity"
 	"gorgonia.org/gorgonia"
 )
+
+// Data is what training sees.
+type Data struct {
+	Train, Dev []minibatch.Pair
+	Clips      minibatch.Clips
+	Images     minibatch.Images
+	// Sources are the channels of each network, where feature maps are of several
+	// and a norm has a deviation for each; nil: of one.
+	Sources []int
+}
 
 // Options say where checkpoints go, who watches and what comes before the first
 // step. All but Start and View change nothing in the result.
@@ -34,7 +46,7 @@ type Options struct {
 	// interruption, in any order. Scoring sees pictures as they are. It is called
 	// from several goroutines and changes nothing of what it is given. Key must
 	// say what it does.
-	View func(epoch int64, p Pair, img Image) (Image, error)
+	View func(epoch int64, p minibatch.Pair, img minibatch.Image) (minibatch.Image, error)
 	// Stop ends the run after this many steps in all as if it had been
 	// cancelled, for tests. 0: never.
 	Stop int64
@@ -83,12 +95,12 @@ type run struct {
 	settings Settings
 	o        Options
 	model    *model.Model[float32]
-	sampler  *Sampler // nil if there is nothing to train
+	sampler  *minibatch.Sampler // nil if there is nothing to train
 	total    int64
 	solver   *nn.Optimizer[float32]
 	ws       *nn.Workspace[float32]
-	nets     map[int]*network // by frames
-	scorer   *Scorer          // made when first needed
+	nets     map[int]*network   // by frames
+	scorer   *similarity.Scorer // made when first needed
 	kept     *kept
 	cp       checkpoint
 
@@ -258,7 +270,7 @@ func (r *run) update(model []gorgonia.ValueGrad) error {
 func (r *run) fill(step int64) (*network, error) {
 	batch, spec := r.sampler.Batch(step), &r.model.Spec
 	clips, lengths := make([][]float32, len(batch)), make([]int, len(batch))
-	err := each(len(batch), func(k int) (err error) {
+	err := kernel.ParallelErr(len(batch), func(k int) (err error) {
 		p := r.data.Train[batch[k]]
 		if clips[k], err = r.data.Clips.Frames(p.Clip); err != nil {
 			return fmt.Errorf("clip of %s: %w", p.ID, err)
@@ -269,30 +281,30 @@ func (r *run) fill(step int64) (*network, error) {
 	if err != nil {
 		return nil, err
 	}
-	changed := r.settings.perturb(step, lengths, spec.Frames, spec.Height*spec.Width)
+	changed := r.settings.perturb().Draw(r.settings.Seed, step, lengths, spec.Frames, spec.Height*spec.Width)
 	for k, n := range lengths {
-		if changed.drop != nil { // of what is cut off behind nothing moves up
+		if changed.Drops() { // of what is cut off behind nothing moves up
 			clips[k] = clips[k][:min(len(clips[k]), n*spec.Audio.In)]
 		}
-		clips[k] = changed.atSpeed(k, changed.dropped(k, clips[k], spec.Audio.In), spec.Audio.In)
+		clips[k] = changed.AtSpeed(k, changed.Dropped(k, clips[k], spec.Audio.In), spec.Audio.In)
 	}
 	net, t, err := r.network(clips)
 	if err != nil {
 		return nil, err
 	}
 	if net.impostors != nil {
-		drawImpostors(net.m.Data(net.impostors), r.settings.Seed, step)
+		minibatch.Impostors(net.m.Data(net.impostors), r.settings.Seed, step)
 	}
 	images, audio, frames := net.m.Data(net.images), net.m.Data(net.audio), net.m.Data(net.frames)
 	picture, clip := len(images)/len(batch), t*spec.Audio.In
-	return net, each(len(batch), func(k int) error {
+	return net, kernel.ParallelErr(len(batch), func(k int) error {
 		p := r.data.Train[batch[k]]
-		n, err := putClip(spec, audio[k*clip:][:clip], clips[k])
+		n, err := minibatch.PutClip(spec, audio[k*clip:][:clip], clips[k])
 		if err != nil {
 			return fmt.Errorf("clip of %s: %w", p.ID, err)
 		}
-		r.settings.noise(step, k, audio[k*clip:][:n*spec.Audio.In])
-		changed.mask(k, r.settings.TimeMasks, audio[k*clip:][:clip], spec.Audio.In)
+		changed.AddNoise(k, audio[k*clip:][:n*spec.Audio.In])
+		changed.Mask(k, audio[k*clip:][:clip], spec.Audio.In)
 		frames[k] = float32(spec.OutFrames(n, t))
 		img, err := r.data.Images.Image(p.Image)
 		if err == nil {
@@ -301,7 +313,7 @@ func (r *run) fill(step int64) (*network, error) {
 			}
 		}
 		if err == nil {
-			err = putImage(spec, images[k*picture:][:picture], img, changed.places)
+			err = minibatch.PutImage(spec, images[k*picture:][:picture], img, changed.Places())
 		}
 		if err != nil {
 			return fmt.Errorf("image %s: %w", p.Photo, err)

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hearsight/hearsight/internal/minibatch"
 	"github.com/hearsight/hearsight/internal/model"
 	"github.com/hearsight/hearsight/internal/nn"
 )
@@ -40,22 +41,22 @@ func tinySpec() model.Spec {
 func tinyData(n int) Data {
 	r := rand.New(rand.NewPCG(1, 1))
 	var d Data
-	var clips ClipSlice
-	var images ImageSlice
+	var clips minibatch.ClipSlice
+	var images minibatch.ImageSlice
 	for i := range n {
 		pixels := make([]uint8, 8*8*3)
 		color := [3]float64{r.Float64(), r.Float64(), r.Float64()}
 		for k := range pixels {
 			pixels[k] = uint8(255 * min(1, max(0, color[k%3]+.05*r.NormFloat64())))
 		}
-		images = append(images, Image{Pixels: pixels})
+		images = append(images, minibatch.Image{Pixels: pixels})
 		for c := range 2 {
 			frames := make([]float32, 5*(10+r.IntN(50)))
 			for k := range frames {
 				frames[k] = float32(3*color[k%5%3] + .3*r.NormFloat64())
 			}
 			clips = append(clips, frames)
-			p := Pair{ID: fmt.Sprintf("p%d#%d", i, c), Photo: fmt.Sprint("p", i), Clip: len(clips) - 1, Image: i}
+			p := minibatch.Pair{ID: fmt.Sprintf("p%d#%d", i, c), Photo: fmt.Sprint("p", i), Clip: len(clips) - 1, Image: i}
 			if i < n/2 {
 				d.Train = append(d.Train, p)
 			} else if c == 0 {
@@ -342,8 +343,8 @@ func TestBadSettings(t *testing.T) {
 
 // TestCorpusNorm: each clip counts once, whatever the number of its pairs.
 func TestCorpusNorm(t *testing.T) {
-	clips := ClipSlice{{1, 10, 3, 30}, {5, 20}, {100, 100}}
-	n, err := corpusNorm([]Pair{{Clip: 0}, {Clip: 1}, {Clip: 0}}, clips, 2, false)
+	clips := minibatch.ClipSlice{{1, 10, 3, 30}, {5, 20}, {100, 100}}
+	n, err := corpusNorm([]minibatch.Pair{{Clip: 0}, {Clip: 1}, {Clip: 0}}, clips, 2, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -352,7 +353,7 @@ func TestCorpusNorm(t *testing.T) {
 	if n.Mean[0] != 3 || n.Mean[1] != 20 || math.Abs(n.Std-want) > 1e-12 {
 		t.Errorf("norm is %+v, want means 3 and 20, deviation %v", n, want)
 	}
-	if _, err := corpusNorm([]Pair{{Clip: 0}}, ClipSlice{{1, 1}}, 2, false); err == nil {
+	if _, err := corpusNorm([]minibatch.Pair{{Clip: 0}}, minibatch.ClipSlice{{1, 1}}, 2, false); err == nil {
 		t.Error("a corpus of one value has a norm")
 	}
 }

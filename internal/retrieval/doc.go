@@ -13,6 +13,9 @@
 //   - a row for each caption, the captions that did worst, and recall by the
 //     length of captions and by voice.
 //
+// Beneath are a [Matrix], which ranks the candidates of each query, and the
+// figures of some ranks ([Summarize]), which training shows as it goes.
+//
 // Equals count by their expected place over all random orders: a model that
 // gives every pair the same score is at chance, and never above. Where a query
 // must be right or wrong, in [Compare], all equals stand before the right answer.

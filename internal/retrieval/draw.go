@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/hearsight/hearsight/internal/learn"
 	"github.com/hearsight/hearsight/internal/table"
 )
 
@@ -67,8 +66,8 @@ func (s *Set) draw(o Options, of []int, queries []table.Query) (*table.Draws, er
 }
 
 // part is the matrix of some photos and captions, and each caption's photo in it.
-func (s *Set) part(photos, captions, of []int) (learn.Matrix, []int) {
-	m := learn.Matrix{Images: len(photos), Clips: len(captions), S: make([]float64, 0, len(photos)*len(captions))}
+func (s *Set) part(photos, captions, of []int) (Matrix, []int) {
+	m := Matrix{Images: len(photos), Clips: len(captions), S: make([]float64, 0, len(photos)*len(captions))}
 	at := make(map[int]int, len(photos))
 	for i, p := range photos {
 		at[p] = i
@@ -85,17 +84,17 @@ func (s *Set) part(photos, captions, of []int) (learn.Matrix, []int) {
 
 // drawn collects the ranks of draws.
 type drawn struct {
-	to, from []learn.Rank
+	to, from []Rank
 	each     []table.BothWays
 }
 
 // add ranks a draw and returns its ranks from speech to photo.
-func (d *drawn) add(m learn.Matrix, of []int) ([]learn.Rank, error) {
-	to, err := m.Ranks(learn.SpeechToImage, of)
+func (d *drawn) add(m Matrix, of []int) ([]Rank, error) {
+	to, err := m.Ranks(SpeechToImage, of)
 	if err != nil {
 		return nil, err
 	}
-	from, err := m.Ranks(learn.ImageToSpeech, of)
+	from, err := m.Ranks(ImageToSpeech, of)
 	if err != nil {
 		return nil, err
 	}

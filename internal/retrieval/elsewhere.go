@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hearsight/hearsight/internal/learn"
 	"github.com/hearsight/hearsight/internal/pairs"
 	"github.com/hearsight/hearsight/internal/table"
 )
@@ -93,7 +92,7 @@ func parseCaptions(in io.Reader) ([]Caption, error) {
 // photo by photo.
 func NewSet(name string, g *Grid, rowsArePhotos bool, list []Caption) (*Set, error) {
 	captionIDs, photoIDs := g.RowIDs, g.ColumnIDs
-	m := learn.Matrix{Images: g.Columns, Clips: g.Rows, S: g.S}
+	m := Matrix{Images: g.Columns, Clips: g.Rows, S: g.S}
 	if rowsArePhotos {
 		captionIDs, photoIDs = g.ColumnIDs, g.RowIDs
 		m.Images, m.Clips = g.Rows, g.Columns

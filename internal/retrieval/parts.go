@@ -3,7 +3,6 @@ package retrieval
 import (
 	"io"
 
-	"github.com/hearsight/hearsight/internal/learn"
 	"github.com/hearsight/hearsight/internal/npy"
 	"github.com/hearsight/hearsight/internal/table"
 )
@@ -16,7 +15,7 @@ type Part struct {
 
 // Scored is a set and what came of it.
 type Scored struct {
-	Matrix learn.Matrix
+	Matrix Matrix
 	Result *Result
 }
 

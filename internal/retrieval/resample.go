@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"github.com/hearsight/hearsight/internal/learn"
 	"github.com/hearsight/hearsight/internal/table"
 )
 
@@ -51,7 +50,7 @@ func dense(cluster []int) (each []int, n int) {
 }
 
 // bootstrap resamples clusters of queries: the photos.
-func bootstrap(ranks []learn.Rank, clusterOf func(learn.Rank) int, seed int64) *table.Bootstrap {
+func bootstrap(ranks []Rank, clusterOf func(Rank) int, seed int64) *table.Bootstrap {
 	raw := make([]int, len(ranks))
 	for i, r := range ranks {
 		raw[i] = clusterOf(r)
@@ -94,7 +93,7 @@ func bootstrap(ranks []learn.Rank, clusterOf func(learn.Rank) int, seed int64) *
 }
 
 // median is that of n ranks, of which there are times(i) of rank i; order sorts them.
-func median(ranks []learn.Rank, order []int, times func(i int) int, n int) float64 {
+func median(ranks []Rank, order []int, times func(i int) int, n int) float64 {
 	low, seen := 0.0, 0
 	for _, i := range order {
 		t := times(i)

@@ -11,7 +11,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
-	"github.com/hearsight/hearsight/internal/learn"
 	"github.com/hearsight/hearsight/internal/table"
 )
 
@@ -19,7 +18,7 @@ import (
 // are signal above noise of deviation 1.
 func noisy(photos, each int, signal float64, seed uint64) *Set {
 	r := rand.New(rand.NewPCG(seed, 1))
-	s := &Set{Name: "test", Matrix: learn.Matrix{Images: photos, Clips: photos * each}}
+	s := &Set{Name: "test", Matrix: Matrix{Images: photos, Clips: photos * each}}
 	for i := range photos {
 		s.Photos = append(s.Photos, fmt.Sprintf("p%03d", i))
 		for k := range each {
@@ -51,7 +50,7 @@ func evaluate(t *testing.T, s *Set, o Options) *Result {
 // TestQueries compares every column of every row with counting by hand.
 func TestQueries(t *testing.T) {
 	s := &Set{
-		Name: "x", Photos: []string{"a", "b", "c"}, Matrix: learn.Matrix{Images: 3, Clips: 4, S: []float64{
+		Name: "x", Photos: []string{"a", "b", "c"}, Matrix: Matrix{Images: 3, Clips: 4, S: []float64{
 			5, 1, 2, 2, // a
 			5, 3, 0, 4, // b
 			1, 3, 2, 9, // c: no caption of its own
@@ -147,7 +146,7 @@ func TestDigest(t *testing.T) {
 // every caption there five times it stays as wide, where Wilson's shrinks.
 func TestBootstrap(t *testing.T) {
 	once := noisy(100, 1, 2.5, 7)
-	five := &Set{Name: "test", Photos: once.Photos, Matrix: learn.Matrix{Images: 100, Clips: 500}}
+	five := &Set{Name: "test", Photos: once.Photos, Matrix: Matrix{Images: 100, Clips: 500}}
 	for i := range 100 {
 		for j := range 500 {
 			five.Matrix.S = append(five.Matrix.S, once.at(i, j/5))
@@ -192,7 +191,7 @@ func TestBootstrap(t *testing.T) {
 func TestMedian(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
-		ranks, times, order := make([]learn.Rank, 1+r.IntN(7)), []int{}, []int{}
+		ranks, times, order := make([]Rank, 1+r.IntN(7)), []int{}, []int{}
 		var all []float64
 		for i := range ranks {
 			ranks[i].Rank = float64(i) // sorted
@@ -252,7 +251,7 @@ func TestDraws(t *testing.T) {
 		}
 	}
 	two.Matrix.Images, two.Matrix.Clips = 10, 50
-	first := &Set{Name: "first", Photos: two.Photos, Matrix: learn.Matrix{Images: 10, Clips: 10}} // and its first captions
+	first := &Set{Name: "first", Photos: two.Photos, Matrix: Matrix{Images: 10, Clips: 10}} // and its first captions
 	for i := range 10 {
 		for j, c := range two.Captions {
 			if c.Index == 0 {
@@ -348,7 +347,7 @@ func TestSlices(t *testing.T) {
 	if h := r.Metrics.Hardest; len(h) != 10 || h[0].Rank < h[9].Rank || h[0].Rank != slices.MaxFunc(r.Queries, func(a, b table.Query) int { return int(a.Rank - b.Rank) }).Rank || h[0].Found == h[0].Photo || h[0].FoundScore <= h[0].Score {
 		t.Errorf("the hardest are %+v", h)
 	}
-	if bare := evaluate(t, &Set{Name: "x", Photos: []string{"a"}, Captions: []Caption{{Caption: table.Caption{ID: "c", PhotoID: "a"}}}, Matrix: learn.Matrix{Images: 1, Clips: 1, S: []float64{1}}}, Options{}); bare.Metrics.ByWords != nil || bare.Metrics.Confusion != nil || bare.Metrics.Hardest != nil || bare.Queries[0].Impostor != "" {
+	if bare := evaluate(t, &Set{Name: "x", Photos: []string{"a"}, Captions: []Caption{{Caption: table.Caption{ID: "c", PhotoID: "a"}}}, Matrix: Matrix{Images: 1, Clips: 1, S: []float64{1}}}, Options{}); bare.Metrics.ByWords != nil || bare.Metrics.Confusion != nil || bare.Metrics.Hardest != nil || bare.Queries[0].Impostor != "" {
 		t.Errorf("one pair of which nothing is known: %+v", bare.Metrics)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hearsight/hearsight/internal/learn"
 	"github.com/hearsight/hearsight/internal/table"
 )
 
@@ -20,9 +19,9 @@ type Caption struct {
 // A Set is what is scored together: every photo with every caption.
 type Set struct {
 	Name     string
-	Captions []Caption    // columns of Matrix
-	Photos   []string     // rows of Matrix; those that no caption describes are candidates only
-	Matrix   learn.Matrix // higher is nearer
+	Captions []Caption // columns of Matrix
+	Photos   []string  // rows of Matrix; those that no caption describes are candidates only
+	Matrix   Matrix    // higher is nearer
 }
 
 // Options are what a result may depend on beside the set.
@@ -80,11 +79,11 @@ func (s *Set) Evaluate(o Options) (*Result, error) {
 			return nil, fmt.Errorf("set %s: the similarity of photo %q and caption %q is %v", s.Name, s.Photos[k/s.Matrix.Clips], s.Captions[k%s.Matrix.Clips].ID, v)
 		}
 	}
-	toImage, err := s.Matrix.Ranks(learn.SpeechToImage, of)
+	toImage, err := s.Matrix.Ranks(SpeechToImage, of)
 	if err != nil {
 		return nil, err
 	}
-	toSpeech, err := s.Matrix.Ranks(learn.ImageToSpeech, of)
+	toSpeech, err := s.Matrix.Ranks(ImageToSpeech, of)
 	if err != nil {
 		return nil, err
 	}
@@ -93,8 +92,8 @@ func (s *Set) Evaluate(o Options) (*Result, error) {
 		SpeechToImage: recall(toImage), ImageToSpeech: recall(toSpeech),
 	}}
 	m := &r.Metrics
-	m.SpeechToImage.Bootstrap = bootstrap(toImage, func(r learn.Rank) int { return of[r.Query] }, o.Seed)
-	m.ImageToSpeech.Bootstrap = bootstrap(toSpeech, func(r learn.Rank) int { return r.Query }, o.Seed)
+	m.SpeechToImage.Bootstrap = bootstrap(toImage, func(r Rank) int { return of[r.Query] }, o.Seed)
+	m.ImageToSpeech.Bootstrap = bootstrap(toSpeech, func(r Rank) int { return r.Query }, o.Seed)
 	m.ImageToSpeech.All = s.allRight(of)
 	m.GroupRight = s.groups(of)
 	caption := func(j int) string { return s.Captions[j].ID }
@@ -110,7 +109,7 @@ func (s *Set) Evaluate(o Options) (*Result, error) {
 	return r, nil
 }
 
-func rankRows(set, direction string, ranks []learn.Rank, query, candidate func(int) string) []table.Rank {
+func rankRows(set, direction string, ranks []Rank, query, candidate func(int) string) []table.Rank {
 	out := make([]table.Rank, len(ranks))
 	for i, r := range ranks {
 		out[i] = table.Rank{
@@ -121,9 +120,9 @@ func rankRows(set, direction string, ranks []learn.Rank, query, candidate func(i
 	return out
 }
 
-func recall(ranks []learn.Rank) table.RecallMetrics {
-	m := learn.Summarize(ranks)
-	share := func(p float64, i learn.Interval) table.Share { return table.Share{Value: p, Low: i.Low, High: i.High} }
+func recall(ranks []Rank) table.RecallMetrics {
+	m := Summarize(ranks)
+	share := func(p float64, i Interval) table.Share { return table.Share{Value: p, Low: i.Low, High: i.High} }
 	return table.RecallMetrics{
 		N: m.N, P1: share(m.P1, m.I1), P5: share(m.P5, m.I5), P10: share(m.P10, m.I10),
 		MedianRank: m.MedianRank, MeanRank: m.MeanRank, MRR: m.MRR, Tied: m.Ties,
@@ -148,7 +147,7 @@ func (s *Set) digest(of []int) string {
 }
 
 // queries makes the row of each caption.
-func (s *Set) queries(of []int, toImage []learn.Rank) []table.Query {
+func (s *Set) queries(of []int, toImage []Rank) []table.Query {
 	out := make([]table.Query, len(of))
 	for j, c := range s.Captions {
 		q := &out[j]
@@ -231,6 +230,6 @@ func (s *Set) groups(of []int) *table.Share {
 		return nil
 	}
 	share := right / float64(n)
-	i := learn.Wilson(share, n)
+	i := Wilson(share, n)
 	return &table.Share{Value: share, Low: i.Low, High: i.High}
 }

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hearsight/hearsight/internal/learn"
 	"github.com/hearsight/hearsight/internal/table"
 )
 
@@ -81,11 +80,11 @@ func (s *Set) labellings() []labelling {
 
 // slices scores captions by length and by voice. The candidates are those of
 // the whole set.
-func (s *Set) slices(toImage []learn.Rank) (words, voice []table.Slice) {
+func (s *Set) slices(toImage []Rank) (words, voice []table.Slice) {
 	for _, l := range s.labellings() {
 		var out []table.Slice
 		for _, name := range l.labels {
-			var some []learn.Rank
+			var some []Rank
 			for j, r := range toImage {
 				if l.label[j] == name {
 					some = append(some, r)
@@ -103,7 +102,7 @@ func (s *Set) slices(toImage []learn.Rank) (words, voice []table.Slice) {
 }
 
 // confusion counts what photos found in place of their own captions.
-func (s *Set) confusion(of []int, toSpeech []learn.Rank) []table.Confusion {
+func (s *Set) confusion(of []int, toSpeech []Rank) []table.Confusion {
 	var out []table.Confusion
 	for _, l := range s.labellings() {
 		if len(l.labels) < 2 {

@@ -9,8 +9,10 @@ import (
 
 	"github.com/hearsight/hearsight/internal/kernel"
 	"github.com/hearsight/hearsight/internal/learn"
+	"github.com/hearsight/hearsight/internal/minibatch"
 	"github.com/hearsight/hearsight/internal/model"
 	"github.com/hearsight/hearsight/internal/nn"
+	"github.com/hearsight/hearsight/internal/similarity"
 )
 
 // featureBatch is how many pictures are put through a frozen network at a time,
@@ -102,8 +104,8 @@ func train(tower string, batch int) func(s *sample, reps int) error {
 // noisePairs is n pairs of noise: feature maps 14x14x512 after a ReLU, and clips.
 func noisePairs(n, coeffs int) learn.Data {
 	var d learn.Data
-	var clips learn.ClipSlice
-	var images learn.ImageSlice
+	var clips minibatch.ClipSlice
+	var images minibatch.ImageSlice
 	r := rand.New(rand.NewPCG(3, 4))
 	for i := range n {
 		clip := make([]float32, frames*coeffs)
@@ -114,9 +116,9 @@ func noisePairs(n, coeffs int) learn.Data {
 		for k := range half {
 			half[k] = float16.Fromfloat32(float32(max(0, r.NormFloat64()))).Bits()
 		}
-		clips, images = append(clips, clip), append(images, learn.Image{Half: half})
+		clips, images = append(clips, clip), append(images, minibatch.Image{Half: half})
 		name := fmt.Sprint(i)
-		d.Train = append(d.Train, learn.Pair{ID: name, Photo: name, Clip: i, Image: i})
+		d.Train = append(d.Train, minibatch.Pair{ID: name, Photo: name, Clip: i, Image: i})
 	}
 	d.Clips, d.Images = clips, images
 	return d
@@ -146,13 +148,13 @@ func misa(trueLengths bool) func(s *sample, reps int) error {
 		if err != nil {
 			return err
 		}
-		scorer, err := learn.NewScorer(m)
+		scorer, err := similarity.NewScorer(m)
 		if err != nil {
 			return err
 		}
 		r, all := rand.New(rand.NewPCG(5, 6)), make([]int, misaItems)
-		var clips learn.ClipSlice
-		var images learn.ImageSlice
+		var clips minibatch.ClipSlice
+		var images minibatch.ImageSlice
 		for i := range misaItems {
 			all[i] = i
 			n := misaFrames
@@ -168,7 +170,7 @@ func misa(trueLengths bool) func(s *sample, reps int) error {
 			for k := range half {
 				half[k] = float16.Fromfloat32(float32(r.NormFloat64())).Bits()
 			}
-			clips, images = append(clips, clip), append(images, learn.Image{Half: half})
+			clips, images = append(clips, clip), append(images, minibatch.Image{Half: half})
 		}
 		// No warming up: the peer has none.
 		for range reps {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hearsight/hearsight/internal/learn"
+	"github.com/hearsight/hearsight/internal/minibatch"
 	"github.com/hearsight/hearsight/internal/model"
 	"github.com/hearsight/hearsight/internal/nn"
 )
@@ -68,8 +69,8 @@ func trainScenes(s *sample, reps int) error {
 // noiseScenes is n pairs of noise in the shapes of drawn scenes.
 func noiseScenes(n, coeffs int) learn.Data {
 	var d learn.Data
-	var clips learn.ClipSlice
-	var images learn.ImageSlice
+	var clips minibatch.ClipSlice
+	var images minibatch.ImageSlice
 	r := rand.New(rand.NewPCG(5, 6))
 	for i := range n {
 		clip := make([]float32, (200+r.IntN(270))*coeffs)
@@ -80,9 +81,9 @@ func noiseScenes(n, coeffs int) learn.Data {
 		for k := range pixels {
 			pixels[k] = uint8(r.Uint32())
 		}
-		clips, images = append(clips, clip), append(images, learn.Image{Pixels: pixels})
+		clips, images = append(clips, clip), append(images, minibatch.Image{Pixels: pixels})
 		name := fmt.Sprint(i)
-		d.Train = append(d.Train, learn.Pair{ID: name, Photo: name, Clip: i, Image: i})
+		d.Train = append(d.Train, minibatch.Pair{ID: name, Photo: name, Clip: i, Image: i})
 	}
 	d.Clips, d.Images = clips, images
 	return d

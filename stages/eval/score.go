@@ -7,10 +7,10 @@ import (
 
 	"github.com/hearsight/hearsight/artifacts"
 	"github.com/hearsight/hearsight/internal/dataset"
-	"github.com/hearsight/hearsight/internal/learn"
 	"github.com/hearsight/hearsight/internal/model"
 	"github.com/hearsight/hearsight/internal/retrieval"
 	"github.com/hearsight/hearsight/internal/rows"
+	"github.com/hearsight/hearsight/internal/similarity"
 	"github.com/hearsight/hearsight/internal/table"
 	"github.com/hearsight/hearsight/stages/stage"
 )
@@ -20,7 +20,7 @@ func score(ctx context.Context, t *stage.Task, p Params, m *model.Model[float32]
 	if err := fits(m, d.Shape()); err != nil {
 		return nil, err
 	}
-	scorer, err := learn.NewScorer(m)
+	scorer, err := similarity.NewScorer(m)
 	if err != nil {
 		return nil, err
 	}
@@ -113,9 +113,9 @@ func fits(m *model.Model[float32], s dataset.Shape) error {
 
 // scoreSet computes a set's similarities. Its candidates are the set's own
 // photos and clips.
-func scoreSet(ctx context.Context, scorer *learn.Scorer, d *dataset.Data, name string, voices map[string]string) (*retrieval.Set, error) {
+func scoreSet(ctx context.Context, scorer *similarity.Scorer, d *dataset.Data, name string, voices map[string]string) (*retrieval.Set, error) {
 	pairs := d.Split(name)
-	images, clips, imageOf := learn.Candidates(pairs)
+	images, clips, imageOf := similarity.Candidates(pairs)
 	s := &retrieval.Set{Name: name, Photos: make([]string, len(images))}
 	for j, i := range imageOf {
 		s.Photos[i] = pairs[j].Photo

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hearsight/hearsight/internal/dataset"
 	"github.com/hearsight/hearsight/internal/learn"
+	"github.com/hearsight/hearsight/internal/minibatch"
 	"github.com/hearsight/hearsight/internal/vision"
 	"github.com/hearsight/hearsight/spec"
 )
@@ -71,14 +72,14 @@ func (p Params) augment(o *learn.Options, d *dataset.Data) error {
 	}
 	_, values := p.changed()
 	o.Key += fmt.Sprintf("augmentation %s\n", strings.Join(values, ", "))
-	o.View = func(epoch int64, pair learn.Pair, img learn.Image) (learn.Image, error) {
+	o.View = func(epoch int64, pair minibatch.Pair, img minibatch.Image) (minibatch.Image, error) {
 		switch {
 		case d.Mirrored() && a.Mirrors(uint64(p.Seed), epoch, pair.ID):
 			return d.Mirror(pair.Image)
 		case len(img.Pixels) != 3*s.Width*s.Height: // what it is put into will say so
 			return img, nil
 		}
-		return learn.Image{Pixels: a.Draw(&vision.RGB{W: s.Width, H: s.Height, Pix: img.Pixels}, uint64(p.Seed), epoch, pair.ID).Pix}, nil
+		return minibatch.Image{Pixels: a.Draw(&vision.RGB{W: s.Width, H: s.Height, Pix: img.Pixels}, uint64(p.Seed), epoch, pair.ID).Pix}, nil
 	}
 	return nil
 }

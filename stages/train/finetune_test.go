@@ -7,9 +7,9 @@ import (
 
 	"github.com/hearsight/hearsight/artifacts"
 	"github.com/hearsight/hearsight/internal/dataset"
-	"github.com/hearsight/hearsight/internal/learn"
 	"github.com/hearsight/hearsight/internal/model"
 	"github.com/hearsight/hearsight/internal/sharedtest"
+	"github.com/hearsight/hearsight/internal/similarity"
 	"github.com/hearsight/hearsight/internal/table"
 	"github.com/hearsight/hearsight/internal/vision"
 	"github.com/hearsight/hearsight/stages/stage/stagetest"
@@ -166,8 +166,8 @@ func scores(t *testing.T, m *model.Model[float32], in ports) {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	images, clips, _ := learn.Candidates(d.Split("train"))
-	s, err := learn.NewScorer(m)
+	images, clips, _ := similarity.Candidates(d.Split("train"))
+	s, err := similarity.NewScorer(m)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package learn
+package minibatch
 
 import (
 	"fmt"
@@ -126,22 +126,4 @@ func (s *Sampler) meets(at, pair int) bool {
 		}
 	}
 	return false
-}
-
-// impostorStream keeps the draws of impostors apart from the orders of pairs,
-// which come of the same seed.
-const impostorStream = 1 << 63
-
-// drawImpostors fills in the impostors of a step, [2][batch]: for each pair the
-// place of another clip, then for each that of another picture.
-func drawImpostors(dst []float32, seed uint64, step int64) {
-	r := rand.New(rand.NewPCG(seed, uint64(step)|impostorStream))
-	b := len(dst) / 2
-	for k := range dst {
-		at := r.IntN(b - 1)
-		if at >= k%b {
-			at++
-		}
-		dst[k] = float32(at)
-	}
 }

@@ -1,9 +1,11 @@
-package learn
+package minibatch
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -99,5 +101,65 @@ func TestSamplerDeal(t *testing.T) {
 	}
 	if _, err := NewSampler(append(pairs[:60:60], pairs[100:101]...), 3, 1); err == nil {
 		t.Error("a photo with more captions than minibatches was taken")
+	}
+}
+
+// TestPhotoSampler: an epoch shows each photo once, as many as it has captions
+// show each caption once, and sorted minibatches are of nearly one length.
+func TestPhotoSampler(t *testing.T) {
+	var pairs []Pair
+	captions := func(photo int) int { return 1 + photo%5 }
+	for photo := range 50 {
+		for c := range captions(photo) {
+			pairs = append(pairs, Pair{ID: fmt.Sprint(photo, "#", c), Photo: fmt.Sprint(photo), Clip: len(pairs), Image: photo})
+		}
+	}
+	frames := func(clip int) (int, error) { return clip * 37 % 101, nil }
+	spread := map[int]int{}
+	for _, sorted := range []int{0, 5} {
+		s, err := NewPhotoSampler(pairs, 5, 3, sorted, frames)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.StepsPerEpoch() != 10 {
+			t.Fatalf("%d steps an epoch, want 10", s.StepsPerEpoch())
+		}
+		shown := make([]int, len(pairs))
+		for epoch := range int64(60) {
+			photos := map[string]bool{}
+			for k := range int64(10) {
+				batch := s.Batch(epoch*10 + k)
+				low, high := 1000, 0
+				for _, i := range batch {
+					photos[pairs[i].Photo] = true
+					shown[i]++
+					n, _ := frames(i)
+					low, high = min(low, n), max(high, n)
+				}
+				spread[sorted] += high - low
+			}
+			if len(photos) != 50 {
+				t.Fatalf("epoch %d shows %d photos", epoch, len(photos))
+			}
+		}
+		for i, n := range shown {
+			if want := 60 / captions(pairs[i].Image); n != want {
+				t.Errorf("pair %d was shown %d times in 60 epochs, want %d", i, n, want)
+			}
+		}
+		again, _ := NewPhotoSampler(pairs, 5, 3, sorted, frames)
+		if first := slices.Clone(s.Batch(333)); !slices.Equal(again.Batch(333), first) {
+			t.Error("a step asked for alone has other pairs")
+		}
+	}
+	if spread[5] > spread[0]/2 {
+		t.Errorf("sorted minibatches spread over %d frames, others over %d", spread[5], spread[0])
+	}
+	if _, err := NewPhotoSampler(pairs, 51, 1, 0, nil); err == nil || !strings.Contains(err.Error(), "there are 50") {
+		t.Errorf("51 of 50 photos: %v", err)
+	}
+	bad := func(int) (int, error) { return 0, errors.New("lost") }
+	if _, err := NewPhotoSampler(pairs, 5, 1, 2, bad); err == nil || !strings.Contains(err.Error(), "clip of 0#0: lost") {
+		t.Errorf("a clip that cannot be read: %v", err)
 	}
 }

@@ -1,9 +1,11 @@
-package learn
+package minibatch
 
 import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+
+	"github.com/hearsight/hearsight/internal/kernel"
 )
 
 // photos is the order of a sampler by photos: a pass shows each photo once, with
@@ -35,7 +37,7 @@ func NewPhotoSampler(pairs []Pair, batch int, seed uint64, sorted int, frames fu
 	}
 	if sorted > 0 {
 		p.frames = make([]int, len(pairs))
-		err := each(len(pairs), func(i int) (err error) {
+		err := kernel.ParallelErr(len(pairs), func(i int) (err error) {
 			if p.frames[i], err = frames(pairs[i].Clip); err != nil {
 				err = fmt.Errorf("clip of %s: %w", pairs[i].ID, err)
 			}

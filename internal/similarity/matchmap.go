@@ -1,9 +1,10 @@
-package learn
+package similarity
 
 import (
 	"fmt"
 
 	"github.com/hearsight/hearsight/internal/kernel"
+	"github.com/hearsight/hearsight/internal/minibatch"
 	"github.com/hearsight/hearsight/internal/model"
 	"github.com/hearsight/hearsight/internal/nn"
 )
@@ -19,7 +20,7 @@ type Matchmap struct {
 // MatchmapOf computes the matchmap of a picture and a clip. The similarity is,
 // but for rounding, what its kind makes of it: mean over steps of the largest
 // place and so on; with attention the sum of all.
-func MatchmapOf(m *model.Model[float32], img Image, frames []float32) (*Matchmap, error) {
+func MatchmapOf(m *model.Model[float32], img minibatch.Image, frames []float32) (*Matchmap, error) {
 	g := nn.NewGraph(nn.NewWorkspace[float32](), false)
 	x, y, n := g.Input("image", 1, m.Height, m.Width, m.Image.In), g.Input("clip", 1, m.Frames, m.Audio.In), g.Input("frames", 1)
 	i, a := m.MatchImages(g, x), m.MatchAudio(g, y, n)
@@ -27,10 +28,10 @@ func MatchmapOf(m *model.Model[float32], img Image, frames []float32) (*Matchmap
 	if err != nil {
 		return nil, fmt.Errorf("matchmap: %w", err)
 	}
-	if err := putImage(&m.Spec, machine.Data(x), img, nil); err != nil {
+	if err := minibatch.PutImage(&m.Spec, machine.Data(x), img, nil); err != nil {
 		return nil, fmt.Errorf("matchmap: picture: %w", err)
 	}
-	own, err := putClip(&m.Spec, machine.Data(y), frames)
+	own, err := minibatch.PutClip(&m.Spec, machine.Data(y), frames)
 	if err != nil {
 		return nil, fmt.Errorf("matchmap: clip: %w", err)
 	}

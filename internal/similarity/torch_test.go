@@ -1,4 +1,4 @@
-package learn
+package similarity
 
 import (
 	"bytes"
@@ -11,9 +11,11 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/hearsight/hearsight/internal/minibatch"
 	"github.com/hearsight/hearsight/internal/model"
 	"github.com/hearsight/hearsight/internal/nn"
 	"github.com/hearsight/hearsight/internal/npy"
+	"github.com/x448/float16"
 )
 
 // TestTorch: docs/load_model.py, in PyTorch, gives the scores that we give, to
@@ -126,23 +128,23 @@ func compareTorch(t *testing.T, python, script string, spec model.Spec) {
 		save(name, b.Bytes())
 	}
 	const photos, clips = 5, 6
-	var images ImageSlice
+	var images minibatch.ImageSlice
 	var all []float32
 	for range photos {
-		var x Image
+		var x minibatch.Image
 		for range spec.Height * spec.Width * spec.Image.In {
 			if spec.Pixels != nil {
 				x.Pixels = append(x.Pixels, uint8(r.IntN(256)))
 				all = append(all, float32(x.Pixels[len(x.Pixels)-1]))
 			} else {
 				x.Half = append(x.Half, uint16(0x3400+r.IntN(0xa00))) // .25 to 2.5
-				all = append(all, halves()[x.Half[len(x.Half)-1]])
+				all = append(all, float16.Frombits(x.Half[len(x.Half)-1]).Float32())
 			}
 		}
 		images = append(images, x)
 	}
 	array("photos.npy", []int{photos, spec.Height, spec.Width, spec.Image.In}, all)
-	var speech ClipSlice
+	var speech minibatch.ClipSlice
 	padded, frames := make([]float32, clips*spec.Frames*spec.Audio.In), []int32{}
 	for j := range clips {
 		n := []int{160, 3, 47, 96, 159, 200}[j] // the last is cut
@@ -174,7 +176,7 @@ func compareTorch(t *testing.T, python, script string, spec model.Spec) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ours, err := scorer.Similarities(context.Background(), diagonal(photos), images, diagonal(clips), speech)
+	ours, err := scorer.Similarities(context.Background(), upTo(photos), images, upTo(clips), speech)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,11 +1,14 @@
-package learn
+package similarity
 
 import (
 	"context"
 	"fmt"
 
+	"github.com/hearsight/hearsight/internal/kernel"
+	"github.com/hearsight/hearsight/internal/minibatch"
 	"github.com/hearsight/hearsight/internal/model"
 	"github.com/hearsight/hearsight/internal/nn"
+	"github.com/hearsight/hearsight/internal/retrieval"
 )
 
 // Blocks in which pictures and clips are embedded and compared.
@@ -80,8 +83,8 @@ func (s *Scorer) network(build func(*nn.Graph[float32]) ([]*nn.Node, *nn.Node)) 
 // Similarities returns the similarity of every one of the images with every
 // one of the clips, given by their indices. Every clip is put into the model's
 // full length, so that a score does not depend on what else is scored.
-func (s *Scorer) Similarities(ctx context.Context, images []int, from Images, clips []int, frames Clips) (Matrix, error) {
-	out := Matrix{Images: len(images), Clips: len(clips), S: make([]float64, len(images)*len(clips))}
+func (s *Scorer) Similarities(ctx context.Context, images []int, from minibatch.Images, clips []int, frames minibatch.Clips) (retrieval.Matrix, error) {
+	out := retrieval.Matrix{Images: len(images), Clips: len(clips), S: make([]float64, len(images)*len(clips))}
 	lengths := make([]float32, len(clips))
 	speech := make([]float32, len(clips)*s.clips.each)
 	counted := s.clips.m.Data(s.clips.in[1])
@@ -93,7 +96,7 @@ func (s *Scorer) Similarities(ctx context.Context, images []int, from Images, cl
 		if err != nil {
 			return fmt.Errorf("clip %d: %w", clips[i], err)
 		}
-		n, err := putClip(&s.model.Spec, dst, x)
+		n, err := minibatch.PutClip(&s.model.Spec, dst, x)
 		if err != nil {
 			return fmt.Errorf("clip %d: %w", clips[i], err)
 		}
@@ -102,7 +105,7 @@ func (s *Scorer) Similarities(ctx context.Context, images []int, from Images, cl
 		return nil
 	})
 	if err != nil {
-		return Matrix{}, fmt.Errorf("score: %w", err)
+		return retrieval.Matrix{}, fmt.Errorf("score: %w", err)
 	}
 	block := s.pairs.m.Data(s.pairs.in[0])
 	for i0 := 0; i0 < len(images); i0 += blockImages {
@@ -110,7 +113,7 @@ func (s *Scorer) Similarities(ctx context.Context, images []int, from Images, cl
 		err := s.embed(ctx, s.images, len(some), embedImages, block, func(i int, dst []float32) error {
 			x, err := from.Image(some[i])
 			if err == nil {
-				err = putImage(&s.model.Spec, dst, x, nil)
+				err = minibatch.PutImage(&s.model.Spec, dst, x, nil)
 			}
 			if err != nil {
 				return fmt.Errorf("image %d: %w", some[i], err)
@@ -121,7 +124,7 @@ func (s *Scorer) Similarities(ctx context.Context, images []int, from Images, cl
 			err = s.compare(ctx, speech, lengths, i0, len(some), out)
 		}
 		if err != nil {
-			return Matrix{}, fmt.Errorf("score: %w", err)
+			return retrieval.Matrix{}, fmt.Errorf("score: %w", err)
 		}
 	}
 	return out, nil
@@ -136,7 +139,7 @@ func (s *Scorer) embed(ctx context.Context, tower *scoring, n, batch int, out []
 			return err
 		}
 		some := min(batch, n-first)
-		if err := each(some, func(i int) error { return put(first+i, in[i*size:][:size]) }); err != nil {
+		if err := kernel.ParallelErr(some, func(i int) error { return put(first+i, in[i*size:][:size]) }); err != nil {
 			return err
 		}
 		clear(in[some*size:])
@@ -149,7 +152,7 @@ func (s *Scorer) embed(ctx context.Context, tower *scoring, n, batch int, out []
 }
 
 // compare fills in the rows i0 to i0+n of out from the embedded block.
-func (s *Scorer) compare(ctx context.Context, speech, lengths []float32, i0, n int, out Matrix) error {
+func (s *Scorer) compare(ctx context.Context, speech, lengths []float32, i0, n int, out retrieval.Matrix) error {
 	clips, frames := s.pairs.m.Data(s.pairs.in[1]), s.pairs.m.Data(s.pairs.in[2])
 	for j0 := 0; j0 < out.Clips; j0 += blockClips {
 		if err := ctx.Err(); err != nil {
@@ -172,4 +175,20 @@ func (s *Scorer) compare(ctx context.Context, speech, lengths []float32, i0, n i
 		}
 	}
 	return nil
+}
+
+// Candidates lists the pictures and clips of pairs, each picture once, in the
+// order of the pairs, and for each clip the place of its picture in the list.
+func Candidates(pairs []minibatch.Pair) (images, clips, imageOf []int) {
+	place := map[string]int{}
+	for _, p := range pairs {
+		at, ok := place[p.Photo]
+		if !ok {
+			at = len(images)
+			place[p.Photo] = at
+			images = append(images, p.Image)
+		}
+		clips, imageOf = append(clips, p.Clip), append(imageOf, at)
+	}
+	return images, clips, imageOf
 }

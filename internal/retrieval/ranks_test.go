@@ -1,7 +1,6 @@
-package learn
+package retrieval
 
 import (
-	"context"
 	"encoding/json"
 	"math"
 	"os"
@@ -9,8 +8,6 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/hearsight/hearsight/internal/model"
-	"github.com/hearsight/hearsight/internal/nn"
 	"github.com/hearsight/hearsight/internal/npy"
 	"github.com/hearsight/hearsight/internal/sharedtest"
 )
@@ -193,57 +190,5 @@ func TestWilson(t *testing.T) {
 	}
 	if z := Wilson(0, 10); z.Low != 0 || z.High < .2 || z.High > .3 {
 		t.Errorf("interval of 0 of 10 is %v", z)
-	}
-}
-
-// TestSimilarities compares the blocks with one pair at a time, in float64.
-func TestSimilarities(t *testing.T) {
-	data := tinyData(90) // more than a block of pictures and of clips
-	spec := tinySpec()
-	m, err := model.New[float32](spec, 3)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := NewScorer(m)
-	if err != nil {
-		t.Fatal(err)
-	}
-	images, clips := diagonal(90), diagonal(90)
-	got, err := s.Similarities(context.Background(), images, data.Images, clips, data.Clips)
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := nn.NewGraph(nn.NewWorkspace[float32](), false)
-	in := []*nn.Node{g.Input("i", 1, 8, 8, 3), g.Input("a", 1, 48, 5), g.Input("f", 1)}
-	out := m.Similarities(g, in[0], in[1], in[2])
-	one, err := g.Compile(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range [][2]int{{0, 0}, {3, 70}, {63, 16}, {64, 15}, {89, 89}, {70, 3}} {
-		img, _ := data.Images.Image(p[0])
-		x, _ := data.Clips.Frames(p[1])
-		if err := putImage(&spec, one.Data(in[0]), img, nil); err != nil {
-			t.Fatal(err)
-		}
-		n, err := putClip(&spec, one.Data(in[1]), x)
-		if err != nil {
-			t.Fatal(err)
-		}
-		one.Data(in[2])[0] = float32(spec.OutFrames(n, 48))
-		if err := one.Run(); err != nil {
-			t.Fatal(err)
-		}
-		want := float64(one.Data(out)[0])
-		if d := math.Abs(got.S[p[0]*90+p[1]] - want); d > 1e-5*math.Abs(want) {
-			t.Errorf("similarity of picture %d and clip %d = %v, alone %v", p[0], p[1], got.S[p[0]*90+p[1]], want)
-		}
-	}
-}
-
-func TestCandidates(t *testing.T) {
-	images, clips, of := Candidates([]Pair{{Photo: "b", Image: 7, Clip: 1}, {Photo: "a", Image: 3, Clip: 2}, {Photo: "b", Image: 7, Clip: 5}})
-	if !slices.Equal(images, []int{7, 3}) || !slices.Equal(clips, []int{1, 2, 5}) || !slices.Equal(of, []int{0, 1, 0}) {
-		t.Errorf("candidates are %v, %v, %v", images, clips, of)
 	}
 }

@@ -1,4 +1,4 @@
-package learn
+package similarity
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hearsight/hearsight/internal/minibatch"
 	"github.com/hearsight/hearsight/internal/model"
 	"github.com/hearsight/hearsight/internal/nn"
 )
@@ -56,13 +57,14 @@ func TestMatchmap(t *testing.T) {
 		{model.SimilarityAttention, model.LengthTrue, func(m *Matchmap) float64 { return mean(m, false, average) * float64(len(m.M)) }},
 		{model.SimilarityAttention, model.LengthFixed, func(m *Matchmap) float64 { return mean(m, false, average) * float64(len(m.M)) }},
 	} {
-		spec, data := tinySpec(), tinyData(10)
+		spec := pixelSpec()
 		if c.kind == model.SimilarityAttention {
-			spec, data = recipeSpec(), recipeData(10)
+			spec = mapSpec()
 			spec.MapNorm = &model.CoeffNorm{Mean: []float64{.5, 1, 2}, Std: 2}
 		}
 		spec.Similarity, spec.Length, spec.Scale = c.kind, c.length, .7
 		spec.LearnScale = c.length == model.LengthTrue
+		photos, sound := noise(spec, 10)
 		m, err := model.New[float32](spec, 2)
 		if err != nil {
 			t.Fatal(err)
@@ -74,14 +76,14 @@ func TestMatchmap(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all := []int{0, 1, 2, 3, 4, 5}
-		want, err := s.Similarities(context.Background(), all, data.Images, all, data.Clips)
+		all := upTo(6)
+		want, err := s.Similarities(context.Background(), all, photos, all, sound)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, i := range all {
-			img, _ := data.Images.Image(i)
-			clip, _ := data.Clips.Frames(5 - i)
+			img, _ := photos.Image(i)
+			clip, _ := sound.Frames(5 - i)
 			got, err := MatchmapOf(m, img, clip)
 			if err != nil {
 				t.Fatal(err)
@@ -91,11 +93,11 @@ func TestMatchmap(t *testing.T) {
 			}
 		}
 	}
-	m, _ := model.New[float32](tinySpec(), 2)
-	if _, err := MatchmapOf(m, Image{Pixels: make([]uint8, 5)}, make([]float32, 50)); err == nil || !strings.Contains(err.Error(), "picture: 5 values") {
+	m, _ := model.New[float32](pixelSpec(), 2)
+	if _, err := MatchmapOf(m, minibatch.Image{Pixels: make([]uint8, 5)}, make([]float32, 50)); err == nil || !strings.Contains(err.Error(), "picture: 5 values") {
 		t.Errorf("a picture of another size: %v", err)
 	}
-	if _, err := MatchmapOf(m, Image{Pixels: make([]uint8, 192)}, nil); err == nil || !strings.Contains(err.Error(), "clip: no frames") {
+	if _, err := MatchmapOf(m, minibatch.Image{Pixels: make([]uint8, 192)}, nil); err == nil || !strings.Contains(err.Error(), "clip: no frames") {
 		t.Errorf("no sound: %v", err)
 	}
 }
