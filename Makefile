@@ -42,9 +42,9 @@ readers: ; @scripts/readers.sh
 
 torch: ; @scripts/torch.sh
 
-crash: build ; @scripts/crash-storm.sh && scripts/crash.sh
+crash: build ; @scripts/crash-storm.sh && scripts/crash.sh && scripts/crash-rows.sh
 
-crash-short: build ; @scripts/crash-storm.sh short
+crash-short: build ; @scripts/crash-storm.sh short && scripts/crash-rows.sh short
 
 s3: ; @scripts/s3.sh
 
