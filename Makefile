@@ -28,7 +28,7 @@ arm64: ; @scripts/arm64.sh
 
 pairings: build ; @scripts/pairings.sh
 
-hostile: ; @HEARSIGHT_HOSTILE=1 $(GO) test -count=1 -run '^TestHostileMedia$$' -v ./cmd/hearsight
+hostile: ; @HEARSIGHT_HOSTILE=1 $(GO) test -count=1 -run '^TestHostile(Media|Models)$$' -v ./cmd/hearsight
 
 own-corpus: ; @HEARSIGHT_PAGES=1 $(GO) test -count=1 -run '^TestOwnCorpus$$' -v ./cmd/hearsight
 
@@ -42,9 +42,9 @@ readers: ; @scripts/readers.sh
 
 torch: ; @scripts/torch.sh
 
-crash: build ; @scripts/crash-storm.sh && scripts/crash.sh
+crash: build ; @scripts/crash-storm.sh && scripts/crash.sh && scripts/crash-rows.sh
 
-crash-short: build ; @scripts/crash-storm.sh short
+crash-short: build ; @scripts/crash-storm.sh short && scripts/crash-rows.sh short
 
 s3: ; @scripts/s3.sh
 

@@ -132,6 +132,8 @@ func TestParts(t *testing.T) {
 		"sampler":           func(s *Settings) { s.Sampler, s.SortBatches = SamplePairs, 0 },
 		"sorting":           func(s *Settings) { s.SortBatches = 0 },
 		"drop":              func(s *Settings) { s.DropFrames = 0 },
+		"speed":             func(s *Settings) { s.Speed = .1 },
+		"noise":             func(s *Settings) { s.Noise = .1 },
 		"masks":             func(s *Settings) { s.TimeMasks = 0 },
 		"places":            func(s *Settings) { s.Places = 0 },
 		"average":           func(s *Settings) { s.Average = 0 },

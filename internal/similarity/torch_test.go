@@ -48,13 +48,15 @@ func TestTorch(t *testing.T) {
 		{"mlp", "conv4", nn.MISA, model.LengthTrue, false},
 		{"small", "small", nn.MISA, model.LengthTrue, false},
 		{"small5", "small", nn.SIMA, model.LengthFixed, false},
+		{"vgg16", "conv5", nn.MISA, model.LengthFixed, false},
+		{"vgg19", "conv5", nn.MISA, model.LengthTrue, false},
 	} {
 		name := fmt.Sprintf("%s %s %s %s", c.image, c.audio, c.similarity, c.length)
 		if c.bidirectional {
 			name += " both ways"
 		}
 		t.Run(name, func(t *testing.T) {
-			image, err := model.ImageTower(c.image, model.HeadOptions{In: 24, Kernel: 3})
+			image, err := model.ImageTower(c.image, model.HeadOptions{In: 24, Kernel: 3, LastBlock: c.image == "vgg16"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -83,6 +85,8 @@ func TestTorch(t *testing.T) {
 					ends := []model.Layer{{Op: "dropout", Name: "dropout", Rate: .5}, {Op: "attend", Name: "attention"}, {Op: "linear", Name: "embed", Channels: 32}}
 					spec.Image, spec.Audio = image.With(ends...), audio.With(ends...)
 				}
+			case "vgg16": // from the maps before its last block
+				spec.Height, spec.Width = 4, 6
 			case "small":
 				spec.Pixels = &model.PixelNorm{Center: 127.5, Scale: 63.75}
 			default:
@@ -90,6 +94,14 @@ func TestTorch(t *testing.T) {
 			}
 			compareTorch(t, python, script, spec)
 		})
+	}
+}
+
+// TestTorchShort: the script stays short enough to be read.
+func TestTorchShort(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "load_model.py"))
+	if n := bytes.Count(text, []byte("\n")); err != nil || n > 60 {
+		t.Errorf("docs/load_model.py has %d lines, %v; want at most 60", n, err)
 	}
 }
 

@@ -7,8 +7,10 @@
 // What follows -- is given to `hearsight run`. First comes an undisturbed run,
 // and the same with GOMAXPROCS=1 and 4 where asked; then for each moment a run
 // in a store of its own is killed (SIGKILL to its process group) at a random
-// time: of the whole run for "any", else while the stage named is running by
-// the journal. The moments are random by -seed.
+// time: of the whole run for "any", else while the stage named (model, or
+// model@VGG16_5 of a matrix) is running by the journal. The moments are random
+// by -seed. With -prepared each run starts from a copy of a store in which earlier
+// stages are done.
 package main
 
 import (
@@ -20,6 +22,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -33,8 +36,9 @@ func main() {
 	at := flag.String("at", "any=3", "how many kills in which stage")
 	seed := flag.Uint64("seed", 1, "of the moments")
 	procs := flag.String("gomaxprocs", "", "also run undisturbed with these, such as 1,4")
+	prepared := flag.String("prepared", "", "a store that each run starts from a copy of")
 	flag.Parse()
-	s := &storm{binary: *binary, args: flag.Args(), rand: rand.New(rand.NewPCG(*seed, 0))}
+	s := &storm{binary: *binary, prepared: *prepared, args: flag.Args(), rand: rand.New(rand.NewPCG(*seed, 0))}
 	if err := s.run(*at, *procs); err != nil {
 		fmt.Fprintln(os.Stderr, "crash:", err)
 		os.Exit(1)
@@ -42,12 +46,13 @@ func main() {
 }
 
 type storm struct {
-	binary string
-	args   []string // of run
-	rand   *rand.Rand
-	want   string
-	wall   time.Duration
-	spans  map[string]time.Duration // how long each stage ran, undisturbed
+	binary   string
+	prepared string   // a store, or empty
+	args     []string // of run
+	rand     *rand.Rand
+	want     string
+	wall     time.Duration
+	spans    map[string]time.Duration // how long each stage ran, undisturbed
 }
 
 func (s *storm) run(at, procs string) error {
@@ -85,6 +90,9 @@ func (s *storm) run(at, procs string) error {
 
 func (s *storm) undisturbed(dir, procs string) error {
 	store := filepath.Join(dir, "whole")
+	if err := s.fill(store); err != nil {
+		return err
+	}
 	began := time.Now()
 	if out, err := s.command(store, "run").CombinedOutput(); err != nil {
 		return fmt.Errorf("undisturbed run: %w\n%s", err, out)
@@ -96,6 +104,7 @@ func (s *storm) undisturbed(dir, procs string) error {
 	}
 	for _, ev := range events {
 		if ev.Type == pipeline.StageFinished {
+			s.spans[ev.Stage] = time.Duration(ev.Seconds * float64(time.Second))
 			s.spans[base(ev.Stage)] = time.Duration(ev.Seconds * float64(time.Second))
 		}
 	}
@@ -105,6 +114,9 @@ func (s *storm) undisturbed(dir, procs string) error {
 	fmt.Printf("undisturbed: %s\n%s", s.wall.Round(time.Second), s.want)
 	for _, n := range strings.FieldsFunc(procs, func(r rune) bool { return r == ',' }) {
 		other := filepath.Join(dir, "procs"+n)
+		if err := s.fill(other); err != nil {
+			return err
+		}
 		cmd := s.command(other, "run")
 		cmd.Env = append(os.Environ(), "GOMAXPROCS="+n)
 		if out, err := cmd.CombinedOutput(); err != nil {
@@ -125,6 +137,17 @@ func (s *storm) undisturbed(dir, procs string) error {
 	return os.RemoveAll(store)
 }
 
+// fill makes a store a copy of the prepared one, where there is one.
+func (s *storm) fill(store string) error {
+	if s.prepared == "" {
+		return nil
+	}
+	if out, err := exec.Command("cp", "-a", s.prepared, store).CombinedOutput(); err != nil {
+		return fmt.Errorf("copy %s: %w\n%s", s.prepared, err, out)
+	}
+	return nil
+}
+
 // command is the program with the run's spec and variables, for a store.
 // Arguments that are stages go with `run` alone.
 func (s *storm) command(store, verb string) *exec.Cmd {
@@ -142,6 +165,9 @@ func (s *storm) digest(store string) (string, error) {
 
 // round kills one run and lets it go on.
 func (s *storm) round(store, stage string) (what string, err error) {
+	if err := s.fill(store); err != nil {
+		return "fill", err
+	}
 	cmd := s.command(store, "run")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var out bytes.Buffer
@@ -173,11 +199,18 @@ func (s *storm) round(store, stage string) (what string, err error) {
 		return what, err
 	}
 	what = fmt.Sprintf("killed after %.1f s in %s", delay.Seconds(), what)
-	if text, err := s.command(store, "run").CombinedOutput(); err != nil {
+	text, err := s.command(store, "run").CombinedOutput()
+	if err != nil {
 		return what, fmt.Errorf("going on: %w\n%s", err, text)
+	}
+	if m := goingOn.FindSubmatch(text); m != nil {
+		what += ", went on " + string(m[1])
 	}
 	return what, s.compare(store)
 }
+
+// goingOn is what training says when it has found a checkpoint.
+var goingOn = regexp.MustCompile(`going on (from step \d+)`)
 
 func (s *storm) waitFor(store, stage string, ended <-chan error) error {
 	for range 100000 {
@@ -186,7 +219,7 @@ func (s *storm) waitFor(store, stage string, ended <-chan error) error {
 			return err
 		}
 		for _, ev := range events {
-			if ev.Type == pipeline.StageStarted && base(ev.Stage) == stage {
+			if ev.Type == pipeline.StageStarted && (ev.Stage == stage || base(ev.Stage) == stage) {
 				return nil
 			}
 		}
