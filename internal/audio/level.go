@@ -19,7 +19,7 @@ const (
 // MeasurePCM16 measures mono samples of 16 bits, in one pass. Of no samples all
 // is 0 but the loudness.
 func MeasurePCM16(samples []int16, rateHz int) Levels {
-	w := kWeighting(rateHz)
+	w, past := kWeighting(rateHz), memory{}
 	tenth, block := max(1, rateHz/10), max(1, rateHz/silenceBlocks)
 	var peak int
 	var silent, blocks int
@@ -37,7 +37,7 @@ func MeasurePCM16(samples []int16, rateHz int) Levels {
 			}
 			power, inBlock = 0, 0
 		}
-		v = w.next(v)
+		v, past = w.next(v, past)
 		energy += float64(v * v)
 		if inTenth++; inTenth == tenth {
 			tenths = append(tenths, energy/float64(tenth))
@@ -94,19 +94,20 @@ func lufs(power float64) float64 { return -.691 + 10*math.Log10(power) }
 type biquad struct{ b0, b1, b2, a1, a2 float64 }
 
 // A weighting is two filters after each other, in transposed direct form II.
-type weighting struct {
-	shelf, pass    biquad
-	s1, s2, p1, p2 float64 // what they remember
-}
+type weighting struct{ shelf, pass biquad }
 
-func (w *weighting) next(x float64) float64 {
-	y := float64(w.shelf.b0*x) + w.s1
-	w.s1 = float64(w.shelf.b1*x) - float64(w.shelf.a1*y) + w.s2
-	w.s2 = float64(w.shelf.b2*x) - float64(w.shelf.a2*y)
-	z := y + w.p1 // b of the high pass is 1, -2, 1
-	w.p1 = w.p2 - 2*y - float64(w.pass.a1*z)
-	w.p2 = y - float64(w.pass.a2*z)
-	return z
+// memory is what the filters remember. It is passed along and not kept in the
+// weighting, so that it stays in registers: each sample waits for the last one's.
+type memory struct{ s1, s2, p1, p2 float64 }
+
+func (w *weighting) next(x float64, m memory) (float64, memory) {
+	y := float64(w.shelf.b0*x) + m.s1
+	m.s1 = float64(w.shelf.b1*x) - float64(w.shelf.a1*y) + m.s2
+	m.s2 = float64(w.shelf.b2*x) - float64(w.shelf.a2*y)
+	z := y + m.p1 // b of the high pass is 1, -2, 1
+	m.p1 = m.p2 - 2*y - float64(w.pass.a1*z)
+	m.p2 = y - float64(w.pass.a2*z)
+	return z, m
 }
 
 // kWeighting returns the two filters of BS.1770 for a sample rate: a shelf that

@@ -247,16 +247,13 @@ func decodeFrames(frames [][]byte, raw []byte, pcm *PCM) (done int, err error) {
 }
 
 // mp3Sample undoes how go-mp3 rounds: it multiplies by 32767 and cuts off the
-// fraction, so that the sample lay half a step further from zero in the mean.
+// fraction, so that the sample lay half a step further from zero in the mean. All
+// is doubled, so that the half is an integer: a branch on the sign of a sample no
+// processor foresees.
 func mp3Sample(b []byte) float32 {
-	v := float32(int16(binary.LittleEndian.Uint16(b)))
-	switch {
-	case v > 0:
-		v += .5
-	case v < 0:
-		v -= .5
-	}
-	return v / 32767
+	v := int32(int16(binary.LittleEndian.Uint16(b)))
+	sign := v>>31 | int32(uint32(-v)>>31)
+	return float32(2*v+sign) / (2 * 32767)
 }
 
 // chunkReader reads chunks one after the other.

@@ -16,12 +16,15 @@ import (
 //	"OggS" version:1 flags:1 (4: last page) granule:8 serial:4 page:4 CRC:4
 //	segments:1 their lengths, then their bytes
 //
-// A stream that is whole ends with a page that says so. The error is that the
-// sound in it is not decoded here.
+// A stream that is whole ends with a page that says so. A page's granule is the
+// number of samples up to its last packet; one that was cut out of a longer stream,
+// a broadcast say, does not begin with 0. The error is that the sound in it is not
+// decoded here.
 func parseOgg(data []byte) (Info, error) {
 	info := Info{Format: formatOgg}
-	first, page, granule, skip, ended := true, uint32(0), int64(0), int64(0), false
+	first, page, granule, start, ended := true, uint32(0), int64(0), int64(0), false
 	var serial uint32
+	var head oggHead
 	at := 0
 	for at < len(data) {
 		b := data[at:]
@@ -34,7 +37,7 @@ func parseOgg(data []byte) (Info, error) {
 		switch {
 		case first:
 			serial = le.Uint32(b[14:])
-			skip = info.takeOggHead(b[27+int(b[26]) : n])
+			head = info.takeOggHead(b[27+int(b[26]) : n])
 			first = false
 		case le.Uint32(b[14:]) != serial: // another stream beside this one
 			at += n
@@ -44,6 +47,9 @@ func parseOgg(data []byte) (Info, error) {
 		}
 		page = le.Uint32(b[18:])
 		if g := int64(le.Uint64(b[6:])); g > granule {
+			if granule == 0 {
+				start = head.start(b[:n], g)
+			}
 			granule = g
 		}
 		ended = ended || b[5]&4 != 0
@@ -55,21 +61,27 @@ func parseOgg(data []byte) (Info, error) {
 	if info.Codec == "" {
 		info.Codec = "sound of an unknown kind"
 	}
-	if info.SampleRateHz > 0 && granule <= MaxSeconds*int64(info.SampleRateHz) {
-		info.setFrames(max(0, granule-skip))
+	if length := granule - start - head.skip; info.SampleRateHz > 0 && length <= MaxSeconds*int64(info.SampleRateHz) {
+		info.setFrames(max(0, length))
 	}
 	return info, fmt.Errorf("%s in Ogg: %w", info.Codec, ErrUnsupported)
 }
 
-// takeOggHead reads the first packet, which names the codec, and returns how many
-// samples at the start are not to be heard.
-func (i *Info) takeOggHead(b []byte) (skip int64) {
+// oggHead is what the first packet says that lengths depend on.
+type oggHead struct {
+	skip   int64 // samples at the start that are not to be heard
+	block  int64 // Vorbis: half a long block, which is the most that a packet adds
+	isOpus bool
+}
+
+// takeOggHead reads the first packet, which names the codec.
+func (i *Info) takeOggHead(b []byte) (h oggHead) {
 	le := binary.LittleEndian
 	switch {
-	case len(b) >= 16 && string(b[:7]) == "\x01vorbis":
-		i.Codec, i.Channels, i.SampleRateHz = "vorbis", int(b[11]), int(le.Uint32(b[12:]))
+	case len(b) >= 29 && string(b[:7]) == "\x01vorbis":
+		i.Codec, i.Channels, i.SampleRateHz, h.block = "vorbis", int(b[11]), int(le.Uint32(b[12:])), 1<<(b[28]>>4)/2
 	case len(b) >= 12 && string(b[:8]) == "OpusHead":
-		i.Codec, i.Channels, i.SampleRateHz, skip = "opus", int(b[9]), 48000, int64(le.Uint16(b[10:]))
+		i.Codec, i.Channels, i.SampleRateHz, h.skip, h.isOpus = "opus", int(b[9]), 48000, int64(le.Uint16(b[10:])), true
 	case len(b) >= 5 && string(b[:5]) == "\x7fFLAC":
 		i.Codec = "flac"
 	case len(b) >= 8 && string(b[:8]) == "Speex   ":
@@ -78,7 +90,55 @@ func (i *Info) takeOggHead(b []byte) (skip int64) {
 	if i.SampleRateHz > maxRateHz || i.Channels > maxChannels {
 		i.SampleRateHz, i.Channels = 0, 0
 	}
-	return skip
+	return h
+}
+
+// start is the sample that a stream begins with, by its first page of sound, whose
+// granule is given. How much Vorbis is in a packet only its books tell: of what
+// cannot begin with 0, the samples of that page are not counted.
+func (h oggHead) start(page []byte, granule int64) int64 {
+	laces := page[27:][:page[26]]
+	packet := page[27+len(laces):]
+	var samples, size int64
+	for _, lace := range laces {
+		if size += int64(lace); lace == 255 {
+			continue // and on
+		}
+		samples += h.block
+		if h.isOpus {
+			samples += opusSamples(packet[:size])
+		}
+		packet, size = packet[size:], 0
+	}
+	switch {
+	case granule <= samples || h.block == 0 && !h.isOpus:
+		return 0
+	case h.isOpus:
+		return granule - samples
+	}
+	return granule
+}
+
+// opusSamples returns how many samples at 48 kHz a packet of Opus has, by its first
+// byte (RFC 6716, section 3.1).
+func opusSamples(packet []byte) int64 {
+	if len(packet) == 0 {
+		return 0
+	}
+	config, frames := packet[0]>>3, int64(1)
+	switch code := packet[0] & 3; {
+	case code == 3 && len(packet) > 1:
+		frames = int64(packet[1] & 63)
+	case code != 0:
+		frames = 2
+	}
+	switch {
+	case config < 12: // SILK
+		return frames * []int64{480, 960, 1920, 2880}[config%4]
+	case config < 16: // both
+		return frames * []int64{480, 960}[config%2]
+	}
+	return frames * []int64{120, 240, 480, 960}[config%4]
 }
 
 // oggTable is that of the polynomial 0x04c11db7, the highest bit first; hash/crc32

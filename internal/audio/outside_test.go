@@ -4,22 +4,39 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 )
 
 // testOgg is a stream of three pages: of Opus, 1,000 samples after the 312 to skip.
 func testOgg() []byte {
-	head := append([]byte("OpusHead\x01\x01"), 0x38, 0x01, 0x80, 0xbb, 0, 0, 0, 0, 0)
-	var out []byte
-	for i, body := range [][]byte{head, []byte("OpusTags and so on"), []byte("sound")} {
+	return oggPages([]oggTestPage{{0, []string{opusTestHead}}, {0, []string{"OpusTags and so on"}}, {1312, []string{"sound"}}})
+}
+
+const opusTestHead = "OpusHead\x01\x01\x38\x01\x80\xbb\x00\x00\x00\x00\x00"
+
+// vorbisTestHead says 48 kHz, one channel, blocks of 256 and 2,048.
+const vorbisTestHead = "\x01vorbis\x00\x00\x00\x00\x01\x80\xbb\x00\x00" + "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00" + "\xb8\x01"
+
+// An oggTestPage is a page and the packets that end on it, of less than 255 bytes.
+type oggTestPage struct {
+	granule int
+	packets []string
+}
+
+func oggPages(pages []oggTestPage) (out []byte) {
+	for i, p := range pages {
 		le := binary.LittleEndian
-		flags := map[int]byte{0: 2, 2: 4}[i]
-		page := le.AppendUint64([]byte{'O', 'g', 'g', 'S', 0, flags}, uint64(i/2*1312))
+		flags := map[int]byte{0: 2, len(pages) - 1: 4}[i]
+		page := le.AppendUint64([]byte{'O', 'g', 'g', 'S', 0, flags}, uint64(p.granule))
 		page = le.AppendUint32(page, 7)
 		page = le.AppendUint32(page, uint32(i))
-		page = append(page, 0, 0, 0, 0, 1, byte(len(body)))
-		page = append(page, body...)
+		page = append(page, 0, 0, 0, 0, byte(len(p.packets)))
+		for _, body := range p.packets {
+			page = append(page, byte(len(body)))
+		}
+		page = append(page, strings.Join(p.packets, "")...)
 		le.PutUint32(page[22:], oggCRC(page))
 		out = append(out, page...)
 	}
@@ -61,6 +78,31 @@ func TestOutside(t *testing.T) {
 	}
 	if info, _ := Probe(ogg); info.Frames != 1000 || info.SampleRateHz != 48000 || info.Channels != 1 {
 		t.Errorf("%+v", info)
+	}
+}
+
+// TestOggOfBroadcast: what was cut out of a longer stream is as long as what is
+// there, not as its last page says.
+func TestOggOfBroadcast(t *testing.T) {
+	const hour = 3600 * 48000
+	ten := func(packet string) []string { return slices.Repeat([]string{packet}, 10) }
+	for _, c := range []struct {
+		name string
+		head string
+		page []oggTestPage
+		want int64
+	}{
+		{"opus from its start", opusTestHead, []oggTestPage{{9600, ten("\x08 20 ms")}, {19200, ten("\x08 20 ms")}}, 19200 - 312},
+		{"opus, SILK of 20 ms", opusTestHead, []oggTestPage{{hour, ten("\x08 20 ms")}, {hour + 9600, ten("\x08 20 ms")}}, 19200 - 312},
+		{"opus, hybrid of 10 ms, two a packet", opusTestHead, []oggTestPage{{hour, ten("\x61 2 x 10 ms")}, {hour + 9600, ten("\x61 2 x 10 ms")}}, 19200 - 312},
+		{"opus, CELT of 2.5 ms, eight a packet", opusTestHead, []oggTestPage{{hour, ten("\x83\x08 8 x 2.5 ms")}, {hour + 9600, ten("\x83\x08 8 x 2.5 ms")}}, 19200 - 312},
+		{"vorbis from its start", vorbisTestHead, []oggTestPage{{9 * 1024, ten("sound")}, {19 * 1024, ten("sound")}}, 19 * 1024},
+		{"vorbis", vorbisTestHead, []oggTestPage{{hour, ten("sound")}, {hour + 10*1024, ten("sound")}}, 10 * 1024}, // at least
+	} {
+		data := oggPages(append([]oggTestPage{{0, []string{c.head}}, {0, []string{"tags"}}}, c.page...))
+		if info, err := Probe(data); !errors.Is(err, ErrUnsupported) || info.Damaged || info.Frames != c.want || info.SampleRateHz != 48000 {
+			t.Errorf("%s: %v, %+v, want %d frames", c.name, err, info, c.want)
+		}
 	}
 }
 

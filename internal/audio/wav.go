@@ -258,20 +258,20 @@ func warnLevels(p *PCM, info *Info) {
 	if p.Frames() == 0 {
 		return
 	}
-	const block, full = 1024, 32767. / 32768 // a block's sum is exact enough in float32
-	var peak float32
+	const block = 1024 // its sum is exact enough in float32
+	// Floats that are not negative are in the order of their bits, and all that
+	// are have the highest set. To compare them as floats takes branches, and which
+	// way those go at a sample, no processor foresees.
+	full := int32(math.Float32bits(32767. / 32768))
+	var peak int32
 	mean, clipped := 0., 0
 	for from := 0; from < len(p.Samples); from += block {
 		sum := float32(0)
 		for _, v := range p.Samples[from:min(from+block, len(p.Samples))] {
 			sum += v
-			if v < 0 {
-				v = -v
-			}
-			if v > peak {
-				peak = v
-			}
-			if v >= full {
+			bits := int32(math.Float32bits(v) &^ (1 << 31))
+			peak = max(peak, bits)
+			if bits >= full {
 				clipped++
 			}
 		}

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hearsight/hearsight/internal/audio"
+	"github.com/hearsight/hearsight/internal/rows"
 	"github.com/hearsight/hearsight/internal/table"
 	"github.com/hearsight/hearsight/stages/stage/stagetest"
 )
@@ -85,6 +87,59 @@ func TestBatches(t *testing.T) {
 		if !bytes.Equal(c.Audio, alone[0].Audio) {
 			t.Errorf("%s is not what it is alone", c.ID)
 		}
+	}
+}
+
+// TestNeverAskedFor: clips that are decoded ahead and never asked for, as their
+// rows are in the store, are let go, and do not keep others from being decoded
+// ahead. No ffmpeg runs.
+func TestNeverAskedFor(t *testing.T) {
+	s := stagetest.Store(t)
+	var clips []table.Clip
+	for i := range 4000 { // of a kind that is not decoded here
+		clips = append(clips, clip(fmt.Sprintf("c%04d", i), fmt.Appendf(nil, "#!AMR\nno. %06d", i)))
+	}
+	in := stagetest.Artifact(t, s, "speech", stagetest.Part("clips-00.parquet", table.Clips, clips...))
+	set, err := rows.Open(table.Clips, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer set.Close()
+	entries, err := rows.List(table.Clips, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const second = 1 << 18 // bytes
+	a := newAhead(nil, set, entries, "")
+	batches, taken := 0, 0
+	for i := 0; i < len(entries); i += 10 { // nine of ten are in the store
+		ref := entries[i].Ref
+		if r := a.ask(ref); r != nil {
+			continue
+		}
+		_, results := a.take(ref)
+		batches, taken = batches+1, taken+len(results)
+		all := make([]decoded, len(results))
+		for i := range all {
+			all[i].pcm = &audio.PCM{SampleRateHz: 16000, Channels: 1, Samples: make([]float32, second/4)}
+		}
+		a.finish(results, all)
+		held := 0
+		for _, r := range a.ready {
+			held += r.bytes
+		}
+		if held != a.bytes || len(a.ready) >= lookClips+batchClips || a.bytes >= waitBytes+batchClips*second || len(a.queue) > staleAfter*batchClips {
+			t.Fatalf("at %d: %d clips of %d bytes wait, %d counted, %d in the queue", i, len(a.ready), held, a.bytes, len(a.queue))
+		}
+	}
+	if batches == 0 || taken < 2*lookClips {
+		t.Errorf("%d clips decoded ahead in %d batches: what no one asked for is in the way", taken, batches)
+	}
+	for range staleAfter + 1 {
+		a.ask(entries[0].Ref)
+	}
+	if len(a.ready) > 0 || a.bytes != 0 || len(a.queue) > 0 {
+		t.Errorf("%d clips of %d bytes are kept to the end, %d in the queue", len(a.ready), a.bytes, len(a.queue))
 	}
 }
 
