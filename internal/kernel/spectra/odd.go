@@ -16,9 +16,9 @@ type oddRadix struct {
 	tmp     []float64 // sums and differences, by n
 }
 
-// maxRadix is the largest prime that is a pass. The sums of a larger one take
-// longer than a convolution.
-const maxRadix = 97
+// maxRadix is the largest prime that is a pass. Thereabouts its sums take as long
+// as a convolution does, measured on Zen 5 with AVX-512 and AVX2.
+const maxRadix = 127
 
 func newOddRadix(l Lanes, radix int) oddRadix {
 	r := oddRadix{half: radix / 2}

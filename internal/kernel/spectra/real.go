@@ -1,6 +1,9 @@
 package spectra
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // A halved transforms n real points, n even: points 2i and 2i+1 are the parts of
 // complex point i of a transform of n/2 points, from which the spectrum is then
@@ -50,25 +53,32 @@ type whole struct {
 	n        int
 	inner    transformer
 	x, other []float64
+	ones     []float64 // 1 + 0i, n times
 }
 
 func newWhole(l Lanes, n int) *whole {
-	return &whole{lanes: l, n: n, inner: newTransformer(l, n, true), x: make([]float64, (2*n+2)*l.N), other: make([]float64, (2*n+2)*l.N)}
+	return &whole{
+		lanes: l, n: n, inner: newTransformer(l, n, true), x: make([]float64, (2*n+2)*l.N), other: make([]float64, (2*n+2)*l.N),
+		ones: slices.Repeat([]float64{1, 0}, n),
+	}
 }
 
 func (w *whole) apply(power, frame []float64) {
 	n := w.lanes.N
 	need("frame", len(frame), w.n*n)
 	need("power", len(power), (w.n/2+1)*n)
-	for i := range w.n {
-		copy(w.x[2*i*n:], frame[i*n:][:n])
-		clear(w.x[(2*i+1)*n:][:n])
+	if set := w.lanes.set; set != nil {
+		set.Spread(&frame[0], &w.x[0], &w.ones[0], w.n)
+	} else {
+		for i, v := range frame[:w.n] {
+			w.x[2*i], w.x[2*i+1] = v, 0
+		}
 	}
 	x, _ := w.inner.transform(w.x, w.other)
 	for k := range w.n/2 + 1 {
-		for l, re := range x[2*k*n:][:n] {
-			im := x[(2*k+1)*n+l]
-			power[k*n+l] = math.FMA(im, im, re*re)
+		re, im, to := x[2*k*n:][:n], x[(2*k+1)*n:][:n], power[k*n:][:n]
+		for l, v := range re {
+			to[l] = math.FMA(im[l], im[l], v*v)
 		}
 	}
 }
