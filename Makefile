@@ -28,7 +28,7 @@ arm64: ; @scripts/arm64.sh
 
 pairings: build ; @scripts/pairings.sh
 
-hostile: ; @HEARSIGHT_HOSTILE=1 $(GO) test -count=1 -run '^TestHostile(Media|Models)$$' -v ./cmd/hearsight
+hostile: ; @HEARSIGHT_HOSTILE=1 $(GO) test -count=1 -run '^TestHostile(Media|Models|Tables)$$' -v ./cmd/hearsight
 
 own-corpus: ; @HEARSIGHT_PAGES=1 $(GO) test -count=1 -run '^TestOwnCorpus$$' -v ./cmd/hearsight
 

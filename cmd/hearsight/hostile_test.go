@@ -172,13 +172,7 @@ func (h *hostile) run(t *testing.T, store string, env []string) *hostileRun {
 		}
 	}
 	h.readRows(t, store, r)
-	journals, err := filepath.Glob(filepath.Join(h.dir, store, "runs", "*", pipeline.JournalName))
-	if err == nil && len(journals) == 1 {
-		r.events, err = pipeline.ReadJournal(journals[0])
-	}
-	if err != nil || len(r.events) == 0 {
-		t.Fatalf("journals %q: %v", journals, err)
-	}
+	r.events = hostileEvents(t, filepath.Join(h.dir, store))
 	for _, ev := range r.events {
 		if ev.Type == pipeline.ItemFinished && ev.Reason != "" && !strings.HasSuffix(ev.Stage, "kept") {
 			r.rejects[ev.Item] = ev.Reason

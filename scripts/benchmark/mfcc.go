@@ -17,8 +17,9 @@ import (
 )
 
 // mfccSizes are FFT sizes at which ours is set beside librosa: powers of two,
-// 25 ms at 16 and 48 kHz, and 20 ms at 22,050 Hz.
-var mfccSizes = []int{400, 441, 512, 1024, 1200, 2048}
+// 25 ms at 16 and 48 kHz, 10 to 50 ms at 22,050 and 44,100 Hz, which have factors
+// up to 29, and a prime.
+var mfccSizes = []int{220, 330, 400, 441, 442, 512, 539, 550, 551, 600, 882, 1024, 1102, 1103, 1200, 2048}
 
 // mfccWorks are the features of a folder of clips, one thread, by CPU seconds of
 // a repetition, the least of a process on both sides.

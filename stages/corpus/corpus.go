@@ -115,7 +115,9 @@ func run(ctx context.Context, t *stage.Task, p Params) error {
 	}
 	j.name()
 	j.check(found)
-	j.holdOut(found)
+	if err := j.holdOut(found); err != nil {
+		return err
+	}
 	if found["image"] && len(j.rows) > 0 && !slices.ContainsFunc(j.rows, func(r row) bool { return splits[r.split] != "train" }) {
 		t.Report(stage.Progress{Message: "no photo is held out to score on: give the table a column split, or say validation: 0.2", Warning: true})
 	}

@@ -82,7 +82,9 @@ func (j *job) locate(header []string) (c columns, found map[string]bool, err err
 	}
 	if !found["image"] && !found["caption"] && !found["audio"] {
 		hint := "say with the parameters image, caption and audio what they are called"
-		if d := separator(header); d != "" {
+		if slices.ContainsFunc(header, func(h string) bool { return strings.Contains(h, "\r") }) {
+			hint = "the lines end in carriage returns alone: save the table with line feeds"
+		} else if d := separator(header); d != "" {
 			hint = "they seem to be separated by " + d + ": say so with delimiter: " + d
 		}
 		problems.Add("no column %q, %q or %q: the columns are %.400q; %s", j.p.Image, j.p.Caption, j.p.Audio, header, hint)
@@ -221,6 +223,9 @@ func (j *job) readParquet(ctx context.Context, f *os.File) (found map[string]boo
 	if err != nil {
 		return nil, err
 	}
+	if err := fits(file, info.Size()); err != nil {
+		return nil, err
+	}
 	wanted := []int{c.image, c.caption, c.audio, c.id, c.photoID, c.split}
 	for _, g := range file.RowGroups() {
 		if err := ctx.Err(); err != nil {
@@ -243,6 +248,19 @@ func (j *job) readParquet(ctx context.Context, f *os.File) (found map[string]boo
 	return found, nil
 }
 
+// fits holds the number of rows, which costs a file next to nothing where they
+// are all alike, to what its bytes can tell apart: a bit for each.
+func fits(file *parquet.File, size int64) error {
+	left := min(maxRows, 8*size)
+	for _, g := range file.RowGroups() {
+		if g.NumRows() < 0 || g.NumRows() > left {
+			return fmt.Errorf("damaged Parquet file: more rows than the %d that its %d bytes can tell apart", min(maxRows, 8*size), size)
+		}
+		left -= g.NumRows()
+	}
+	return nil
+}
+
 // strs returns the values of a column, of which there must be n, as text.
 func strs(chunk parquet.ColumnChunk, name string, n int64) (out []string, err error) {
 	pages := chunk.Pages()
@@ -255,6 +273,9 @@ func strs(chunk parquet.ColumnChunk, name string, n int64) (out []string, err er
 		}
 		if err != nil {
 			return nil, err
+		}
+		if int64(len(out))+page.NumValues() > n {
+			return nil, fmt.Errorf("column %q has more values than the %d rows", name, n)
 		}
 		for r := page.Values(); ; {
 			k, err := r.ReadValues(buf)
@@ -273,9 +294,6 @@ func strs(chunk parquet.ColumnChunk, name string, n int64) (out []string, err er
 			}
 		}
 		parquet.Release(page)
-		if int64(len(out)) > n {
-			break
-		}
 	}
 	if int64(len(out)) != n {
 		return nil, fmt.Errorf("column %q has %d values in %d rows", name, len(out), n)

@@ -80,9 +80,10 @@ func flat(name string) string {
 // holdOut moves a share of the photos, or else of the rows, to the split
 // validation: those whose names have the smallest hashes, so that a photo that
 // is added moves one other at most. A photo keeps all its captions together.
-func (j *job) holdOut(found map[string]bool) {
+// None left to train on is an error.
+func (j *job) holdOut(found map[string]bool) error {
 	if found["split_column"] {
-		return
+		return nil
 	}
 	group := func(r row) string { return cmp.Or(r.photoID, r.id) }
 	sums := map[string][sha256.Size]byte{}
@@ -97,6 +98,9 @@ func (j *job) holdOut(found map[string]bool) {
 	if j.p.Validation > 0 && len(order) > 1 {
 		n = min(max(n, 1), len(order)-1)
 	}
+	if n > 0 && n == len(order) {
+		return fmt.Errorf("validation %g of a single photo leaves none to train on: give the table more photos, or leave validation out", j.p.Validation)
+	}
 	held := map[string]bool{}
 	for _, id := range order[:n] {
 		held[id] = true
@@ -106,6 +110,7 @@ func (j *job) holdOut(found map[string]bool) {
 			j.rows[i].split = "validation"
 		}
 	}
+	return nil
 }
 
 // splits are the words that are taken for a split.

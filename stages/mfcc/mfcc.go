@@ -33,7 +33,7 @@ import (
 var Kind = stage.NewItems(stage.Kind{
 	Name:    "mfcc",
 	Doc:     "compute MFCC or log mel features of WAV clips",
-	Version: 2,
+	Version: 3,
 	Inputs:  []stage.Input{{Name: "wav", Doc: "mono 16-bit WAV clips", Types: []string{"wav"}}},
 	Output:  "mfcc",
 	Numeric: true,

@@ -7,6 +7,8 @@ import (
 	"github.com/mmcloughlin/avo/attr"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/hearsight/hearsight/internal/kernel/gen/frames"
 )
 
 // An elementary writes e^x and its like: float32 in and out, float64 between,
@@ -29,26 +31,21 @@ const (
 
 // Factors, as bits.
 var (
-	expLimit   = bits(105)
-	expFloor   = bits(-105)
-	perLn2     = bits(1 / math.Ln2)
-	ln2        = bits(math.Ln2)
-	expMagic   = bits(3 << 51)
-	one        = bits(1)
-	minusOne   = bits(-1)
-	two        = bits(2)
-	infinity   = bits(math.Inf(1))
-	noNumber   = bits(math.NaN())
-	minusInf   = bits(math.Inf(-1))
-	signBit    = uint64(1) << 63
-	noSign     = signBit - 1
-	exp8       = []uint64{bits(1. / 40320), bits(1. / 5040), bits(1. / 720), bits(1. / 120), bits(1. / 24), bits(1. / 6), bits(1. / 2), one}
-	log13      = []uint64{bits(2. / 11), bits(2. / 9), bits(2. / 7), bits(2. / 5), bits(2. / 3), two}
-	rootHalf   = uint64(0x3fe6a09e00000000) // about the root of 1/2
-	toRootHalf = one - rootHalf
-	mantissa   = uint64(1)<<52 - 1
-	twoTo52    = bits(1 << 52)
-	biased     = bits(1<<52 + 1023)
+	expLimit = bits(105)
+	expFloor = bits(-105)
+	perLn2   = bits(1 / math.Ln2)
+	ln2      = bits(math.Ln2)
+	expMagic = bits(3 << 51)
+	one      = bits(1)
+	minusOne = bits(-1)
+	two      = bits(2)
+	infinity = bits(math.Inf(1))
+	noNumber = bits(math.NaN())
+	minusInf = bits(math.Inf(-1))
+	signBit  = uint64(1) << 63
+	noSign   = signBit - 1
+	exp8     = []uint64{bits(1. / 40320), bits(1. / 5040), bits(1. / 720), bits(1. / 120), bits(1. / 24), bits(1. / 6), bits(1. / 2), one}
+	log13    = []uint64{bits(2. / 11), bits(2. / 9), bits(2. / 7), bits(2. / 5), bits(2. / 3), two}
 )
 
 func bits(x float64) uint64 { return math.Float64bits(x) }
@@ -59,7 +56,7 @@ func (v *vector) elementary() {
 	e.function("Exp", exp, e.exp)
 	e.function("Sigmoid", slices.Concat(exp, []uint64{minusOne}), e.sigmoid)
 	e.function("Tanh", slices.Concat(exp, []uint64{two, noSign, signBit}), e.tanh)
-	e.function("Log", slices.Concat([]uint64{one, ln2, rootHalf, toRootHalf, mantissa, twoTo52, biased}, log13), e.log)
+	e.function("Log", slices.Concat([]uint64{one, ln2, frames.RootHalf, frames.ToRootHalf, frames.Mantissa, frames.TwoTo52, frames.Biased}, log13), e.log)
 	v.StaticGlobal(elementTable)
 	v.DataAttributes(attr.RODATA | attr.NOPTR)
 	for _, k := range e.table {
@@ -168,12 +165,12 @@ func (e *elementary) tanh(x, y reg.VecPhysical) {
 
 func (e *elementary) log(x, y reg.VecPhysical) {
 	m, k, s, z := e.vec[2], e.vec[3], e.vec[4], e.vec[5]
-	e.VPADDQ(e.factor(toRootHalf), x, m)
+	e.VPADDQ(e.factor(frames.ToRootHalf), x, m)
 	e.VPSRLQ(operand.Imm(52), m, k)
-	e.or(e.factor(twoTo52), k, k)
-	e.VSUBPD(e.factor(biased), k, k)
-	e.and(e.factor(mantissa), m, m)
-	e.VPADDQ(e.factor(rootHalf), m, m)
+	e.or(e.factor(frames.TwoTo52), k, k)
+	e.VSUBPD(e.factor(frames.Biased), k, k)
+	e.and(e.factor(frames.Mantissa), m, m)
+	e.VPADDQ(e.factor(frames.RootHalf), m, m)
 	e.VADDPD(e.factor(one), m, s)
 	e.VSUBPD(e.factor(one), m, m)
 	e.VDIVPD(s, m, s)

@@ -16,6 +16,8 @@ import (
 	"github.com/mmcloughlin/avo/build"
 	"github.com/mmcloughlin/avo/pass"
 	"github.com/mmcloughlin/avo/printer"
+
+	"github.com/hearsight/hearsight/internal/kernel/gen/frames"
 )
 
 const constraint = "!purego"
@@ -58,7 +60,7 @@ func generate(dir string) error {
 			return err
 		}
 		if err := emit(dir, "frames_"+set.name, func(ctx *build.Context) {
-			framesOf(ctx, set)
+			frames.Write(ctx, set.name, set.lanes/2)
 		}); err != nil {
 			return err
 		}
@@ -121,7 +123,7 @@ func tables(path string, isas []isa) error {
 		}
 		fmt.Fprintln(&b, "}")
 		fmt.Fprintf(&b, "\nvar %sFrames = FrameSet{\nName: %[1]q, Lanes: %d,\n", s.name, s.lanes/2)
-		for _, f := range frameFunctions {
+		for _, f := range frames.Functions {
 			fmt.Fprintf(&b, "%s: %sFrames%[1]s,\n", f, s.name)
 		}
 		fmt.Fprintln(&b, "}")

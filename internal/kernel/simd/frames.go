@@ -29,6 +29,10 @@ type FrameSet struct {
 	// R-1 pairs of plain float64. in = s*m*2 and out = s*2 vectors, in bytes.
 	Pass2, Pass3, Pass4, Pass5 func(src, dst, twiddle *float64, in, out, s, m int)
 
+	// PassOdd is the same for any odd R, 2*half+1: factors are plain cos and sin of
+	// 2 pi k n/R for k and n in 1..half, n first. tmp is 4*half vectors.
+	PassOdd func(src, dst, twiddle, factors, tmp *float64, in, out, s, m, half int)
+
 	// Split: for k in n, power[k] and power[last-k] of the real transform whose
 	// even points were the real parts and odd points the imaginary parts of what
 	// became z, times 4. z[last] must be z[0].

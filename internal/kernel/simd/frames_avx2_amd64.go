@@ -44,6 +44,11 @@ func avx2FramesPass4(src *float64, dst *float64, twiddle *float64, in int, out i
 //go:noescape
 func avx2FramesPass5(src *float64, dst *float64, twiddle *float64, in int, out int, s int, m int)
 
+// avx2FramesPassOdd is a FrameSet.PassOdd.
+//
+//go:noescape
+func avx2FramesPassOdd(src *float64, dst *float64, twiddle *float64, factors *float64, tmp *float64, in int, out int, s int, m int, half int)
+
 // avx2FramesSplit is a FrameSet.Split.
 //
 //go:noescape

@@ -2047,6 +2047,214 @@ loop:
 	VZEROUPPER
 	RET
 
+// func avx2FramesPassOdd(src *float64, dst *float64, twiddle *float64, factors *float64, tmp *float64, in int, out int, s int, m int, half int)
+// Requires: AVX, FMA3
+TEXT ·avx2FramesPassOdd(SB), NOSPLIT, $0-80
+	MOVQ src+0(FP), AX
+	MOVQ dst+8(FP), CX
+	MOVQ twiddle+16(FP), DX
+	MOVQ half+72(FP), BX
+	SHLQ $0x04, BX
+
+twiddle:
+	MOVQ s+56(FP), R14
+
+loop:
+	MOVQ    in+40(FP), R10
+	IMULQ   half+72(FP), R10
+	LEAQ    (AX)(R10*2), R10
+	MOVQ    AX, R9
+	MOVQ    tmp+32(FP), DI
+	MOVQ    half+72(FP), R8
+	VMOVUPD (AX), Y0
+	VMOVUPD 32(AX), Y1
+
+fold:
+	ADDQ    in+40(FP), R9
+	VMOVUPD (R9), Y2
+	VMOVUPD (R10), Y3
+	VADDPD  Y3, Y2, Y4
+	VMOVUPD Y4, (DI)
+	VSUBPD  Y3, Y2, Y2
+	VMOVUPD Y2, 64(DI)
+	VADDPD  Y4, Y0, Y0
+	VMOVUPD 32(R9), Y2
+	VMOVUPD 32(R10), Y3
+	VADDPD  Y3, Y2, Y4
+	VMOVUPD Y4, 32(DI)
+	VSUBPD  Y3, Y2, Y2
+	VMOVUPD Y2, 96(DI)
+	VADDPD  Y4, Y1, Y1
+	SUBQ    in+40(FP), R10
+	ADDQ    $0x00000080, DI
+	DECQ    R8
+	JNZ     fold
+	VMOVUPD Y0, (CX)
+	VMOVUPD Y1, 32(CX)
+	MOVQ    out+48(FP), R10
+	IMULQ   half+72(FP), R10
+	LEAQ    (CX)(R10*2), R10
+	MOVQ    CX, R9
+	ADDQ    out+48(FP), R9
+	MOVQ    DX, R11
+	LEAQ    -16(DX)(BX*2), R12
+	MOVQ    factors+24(FP), SI
+	MOVQ    half+72(FP), R13
+
+block2:
+	CMPQ    R13, $0x02
+	JLT     under2
+	VMOVUPD (AX), Y0
+	VMOVUPD 32(AX), Y1
+	VXORPD  Y2, Y2, Y2
+	VXORPD  Y3, Y3, Y3
+	VMOVAPD Y0, Y4
+	VMOVAPD Y1, Y5
+	VXORPD  Y6, Y6, Y6
+	VXORPD  Y7, Y7, Y7
+	MOVQ    tmp+32(FP), DI
+	MOVQ    half+72(FP), R8
+
+sum2:
+	VMOVUPD      (DI), Y8
+	VMOVUPD      32(DI), Y9
+	VMOVUPD      64(DI), Y10
+	VMOVUPD      96(DI), Y11
+	VBROADCASTSD (SI), Y12
+	VFMADD231PD  Y12, Y8, Y0
+	VFMADD231PD  Y12, Y9, Y1
+	VBROADCASTSD 8(SI), Y12
+	VFMADD231PD  Y12, Y10, Y2
+	VFMADD231PD  Y12, Y11, Y3
+	VBROADCASTSD (SI)(BX*1), Y12
+	VFMADD231PD  Y12, Y8, Y4
+	VFMADD231PD  Y12, Y9, Y5
+	VBROADCASTSD 8(SI)(BX*1), Y8
+	VFMADD231PD  Y8, Y10, Y6
+	VFMADD231PD  Y8, Y11, Y7
+	ADDQ         $0x00000080, DI
+	ADDQ         $0x10, SI
+	DECQ         R8
+	JNZ          sum2
+	VADDPD       Y3, Y0, Y8
+	VSUBPD       Y2, Y1, Y9
+	VSUBPD       Y3, Y0, Y0
+	VADDPD       Y2, Y1, Y1
+	VBROADCASTSD (R11), Y2
+	VBROADCASTSD 8(R11), Y3
+	VMULPD       Y3, Y9, Y10
+	VMULPD       Y2, Y9, Y9
+	VFMSUB231PD  Y2, Y8, Y10
+	VFMADD231PD  Y3, Y8, Y9
+	VMOVUPD      Y10, (R9)
+	VMOVUPD      Y9, 32(R9)
+	VBROADCASTSD (R12), Y2
+	VBROADCASTSD 8(R12), Y3
+	VMULPD       Y3, Y1, Y8
+	VMULPD       Y2, Y1, Y1
+	VFMSUB231PD  Y2, Y0, Y8
+	VFMADD231PD  Y3, Y0, Y1
+	VMOVUPD      Y8, (R10)
+	VMOVUPD      Y1, 32(R10)
+	ADDQ         out+48(FP), R9
+	SUBQ         out+48(FP), R10
+	ADDQ         $0x10, R11
+	SUBQ         $0x10, R12
+	ADDQ         BX, SI
+	VADDPD       Y7, Y4, Y0
+	VSUBPD       Y6, Y5, Y1
+	VSUBPD       Y7, Y4, Y2
+	VADDPD       Y6, Y5, Y3
+	VBROADCASTSD (R11), Y4
+	VBROADCASTSD 8(R11), Y5
+	VMULPD       Y5, Y1, Y6
+	VMULPD       Y4, Y1, Y1
+	VFMSUB231PD  Y4, Y0, Y6
+	VFMADD231PD  Y5, Y0, Y1
+	VMOVUPD      Y6, (R9)
+	VMOVUPD      Y1, 32(R9)
+	VBROADCASTSD (R12), Y0
+	VBROADCASTSD 8(R12), Y1
+	VMULPD       Y1, Y3, Y4
+	VMULPD       Y0, Y3, Y3
+	VFMSUB231PD  Y0, Y2, Y4
+	VFMADD231PD  Y1, Y2, Y3
+	VMOVUPD      Y4, (R10)
+	VMOVUPD      Y3, 32(R10)
+	ADDQ         out+48(FP), R9
+	SUBQ         out+48(FP), R10
+	ADDQ         $0x10, R11
+	SUBQ         $0x10, R12
+	SUBQ         $0x02, R13
+	JMP          block2
+
+under2:
+block1:
+	CMPQ    R13, $0x01
+	JLT     under1
+	VMOVUPD (AX), Y0
+	VMOVUPD 32(AX), Y1
+	VXORPD  Y2, Y2, Y2
+	VXORPD  Y3, Y3, Y3
+	MOVQ    tmp+32(FP), DI
+	MOVQ    half+72(FP), R8
+
+sum1:
+	VMOVUPD      (DI), Y4
+	VMOVUPD      32(DI), Y5
+	VMOVUPD      64(DI), Y6
+	VMOVUPD      96(DI), Y7
+	VBROADCASTSD (SI), Y8
+	VFMADD231PD  Y8, Y4, Y0
+	VFMADD231PD  Y8, Y5, Y1
+	VBROADCASTSD 8(SI), Y4
+	VFMADD231PD  Y4, Y6, Y2
+	VFMADD231PD  Y4, Y7, Y3
+	ADDQ         $0x00000080, DI
+	ADDQ         $0x10, SI
+	DECQ         R8
+	JNZ          sum1
+	VADDPD       Y3, Y0, Y4
+	VSUBPD       Y2, Y1, Y5
+	VSUBPD       Y3, Y0, Y0
+	VADDPD       Y2, Y1, Y1
+	VBROADCASTSD (R11), Y2
+	VBROADCASTSD 8(R11), Y3
+	VMULPD       Y3, Y5, Y6
+	VMULPD       Y2, Y5, Y5
+	VFMSUB231PD  Y2, Y4, Y6
+	VFMADD231PD  Y3, Y4, Y5
+	VMOVUPD      Y6, (R9)
+	VMOVUPD      Y5, 32(R9)
+	VBROADCASTSD (R12), Y2
+	VBROADCASTSD 8(R12), Y3
+	VMULPD       Y3, Y1, Y4
+	VMULPD       Y2, Y1, Y1
+	VFMSUB231PD  Y2, Y0, Y4
+	VFMADD231PD  Y3, Y0, Y1
+	VMOVUPD      Y4, (R10)
+	VMOVUPD      Y1, 32(R10)
+	ADDQ         out+48(FP), R9
+	SUBQ         out+48(FP), R10
+	ADDQ         $0x10, R11
+	SUBQ         $0x10, R12
+	SUBQ         $0x01, R13
+	JMP          block1
+
+under1:
+	ADDQ  $0x00000040, AX
+	ADDQ  $0x00000040, CX
+	DECQ  R14
+	JNZ   loop
+	MOVQ  out+48(FP), R8
+	IMULQ half+72(FP), R8
+	LEAQ  (CX)(R8*2), CX
+	LEAQ  (DX)(BX*2), DX
+	DECQ  m+64(FP)
+	JNZ   twiddle
+	VZEROUPPER
+	RET
+
 // func avx2FramesSplit(z *float64, power *float64, twiddle *float64, n int, last int)
 // Requires: AVX, FMA3
 TEXT ·avx2FramesSplit(SB), NOSPLIT, $0-40

@@ -44,6 +44,11 @@ func avx512FramesPass4(src *float64, dst *float64, twiddle *float64, in int, out
 //go:noescape
 func avx512FramesPass5(src *float64, dst *float64, twiddle *float64, in int, out int, s int, m int)
 
+// avx512FramesPassOdd is a FrameSet.PassOdd.
+//
+//go:noescape
+func avx512FramesPassOdd(src *float64, dst *float64, twiddle *float64, factors *float64, tmp *float64, in int, out int, s int, m int, half int)
+
 // avx512FramesSplit is a FrameSet.Split.
 //
 //go:noescape

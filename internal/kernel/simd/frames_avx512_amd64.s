@@ -2075,6 +2075,325 @@ loop:
 	VZEROUPPER
 	RET
 
+// func avx512FramesPassOdd(src *float64, dst *float64, twiddle *float64, factors *float64, tmp *float64, in int, out int, s int, m int, half int)
+// Requires: AVX, AVX512F
+TEXT ·avx512FramesPassOdd(SB), NOSPLIT, $0-80
+	MOVQ src+0(FP), AX
+	MOVQ dst+8(FP), CX
+	MOVQ twiddle+16(FP), DX
+	MOVQ half+72(FP), BX
+	SHLQ $0x04, BX
+
+twiddle:
+	MOVQ s+56(FP), R14
+
+loop:
+	MOVQ    in+40(FP), R10
+	IMULQ   half+72(FP), R10
+	LEAQ    (AX)(R10*2), R10
+	MOVQ    AX, R9
+	MOVQ    tmp+32(FP), DI
+	MOVQ    half+72(FP), R8
+	VMOVUPD (AX), Z0
+	VMOVUPD 64(AX), Z1
+
+fold:
+	ADDQ    in+40(FP), R9
+	VMOVUPD (R9), Z2
+	VMOVUPD (R10), Z3
+	VADDPD  Z3, Z2, Z4
+	VMOVUPD Z4, (DI)
+	VSUBPD  Z3, Z2, Z2
+	VMOVUPD Z2, 128(DI)
+	VADDPD  Z4, Z0, Z0
+	VMOVUPD 64(R9), Z2
+	VMOVUPD 64(R10), Z3
+	VADDPD  Z3, Z2, Z4
+	VMOVUPD Z4, 64(DI)
+	VSUBPD  Z3, Z2, Z2
+	VMOVUPD Z2, 192(DI)
+	VADDPD  Z4, Z1, Z1
+	SUBQ    in+40(FP), R10
+	ADDQ    $0x00000100, DI
+	DECQ    R8
+	JNZ     fold
+	VMOVUPD Z0, (CX)
+	VMOVUPD Z1, 64(CX)
+	MOVQ    out+48(FP), R10
+	IMULQ   half+72(FP), R10
+	LEAQ    (CX)(R10*2), R10
+	MOVQ    CX, R9
+	ADDQ    out+48(FP), R9
+	MOVQ    DX, R11
+	LEAQ    -16(DX)(BX*2), R12
+	MOVQ    factors+24(FP), SI
+	MOVQ    half+72(FP), R13
+
+block3:
+	CMPQ    R13, $0x03
+	JLT     under3
+	VMOVUPD (AX), Z0
+	VMOVUPD 64(AX), Z1
+	VPXORQ  Z5, Z5, Z5
+	VPXORQ  Z6, Z6, Z6
+	VMOVAPD Z0, Z2
+	VMOVAPD Z1, Z3
+	VPXORQ  Z7, Z7, Z7
+	VPXORQ  Z8, Z8, Z8
+	VMOVAPD Z0, Z4
+	VMOVAPD Z1, Z17
+	VPXORQ  Z9, Z9, Z9
+	VPXORQ  Z10, Z10, Z10
+	MOVQ    tmp+32(FP), DI
+	MOVQ    half+72(FP), R8
+
+sum3:
+	VMOVUPD          (DI), Z18
+	VMOVUPD          64(DI), Z19
+	VMOVUPD          128(DI), Z20
+	VMOVUPD          192(DI), Z21
+	VFMADD231PD.BCST (SI), Z18, Z0
+	VFMADD231PD.BCST (SI), Z19, Z1
+	VFMADD231PD.BCST 8(SI), Z20, Z5
+	VFMADD231PD.BCST 8(SI), Z21, Z6
+	VFMADD231PD.BCST (SI)(BX*1), Z18, Z2
+	VFMADD231PD.BCST (SI)(BX*1), Z19, Z3
+	VFMADD231PD.BCST 8(SI)(BX*1), Z20, Z7
+	VFMADD231PD.BCST 8(SI)(BX*1), Z21, Z8
+	VFMADD231PD.BCST (SI)(BX*2), Z18, Z4
+	VFMADD231PD.BCST (SI)(BX*2), Z19, Z17
+	VFMADD231PD.BCST 8(SI)(BX*2), Z20, Z9
+	VFMADD231PD.BCST 8(SI)(BX*2), Z21, Z10
+	ADDQ             $0x00000100, DI
+	ADDQ             $0x10, SI
+	DECQ             R8
+	JNZ              sum3
+	VADDPD           Z6, Z0, Z18
+	VSUBPD           Z5, Z1, Z19
+	VSUBPD           Z6, Z0, Z0
+	VADDPD           Z5, Z1, Z1
+	VBROADCASTSD     (R11), Z20
+	VBROADCASTSD     8(R11), Z21
+	VMULPD           Z21, Z19, Z22
+	VMULPD           Z20, Z19, Z19
+	VFMSUB231PD      Z20, Z18, Z22
+	VFMADD231PD      Z21, Z18, Z19
+	VMOVUPD          Z22, (R9)
+	VMOVUPD          Z19, 64(R9)
+	VBROADCASTSD     (R12), Z18
+	VBROADCASTSD     8(R12), Z19
+	VMULPD           Z19, Z1, Z20
+	VMULPD           Z18, Z1, Z1
+	VFMSUB231PD      Z18, Z0, Z20
+	VFMADD231PD      Z19, Z0, Z1
+	VMOVUPD          Z20, (R10)
+	VMOVUPD          Z1, 64(R10)
+	ADDQ             out+48(FP), R9
+	SUBQ             out+48(FP), R10
+	ADDQ             $0x10, R11
+	SUBQ             $0x10, R12
+	ADDQ             BX, SI
+	VADDPD           Z8, Z2, Z0
+	VSUBPD           Z7, Z3, Z1
+	VSUBPD           Z8, Z2, Z2
+	VADDPD           Z7, Z3, Z3
+	VBROADCASTSD     (R11), Z18
+	VBROADCASTSD     8(R11), Z19
+	VMULPD           Z19, Z1, Z20
+	VMULPD           Z18, Z1, Z1
+	VFMSUB231PD      Z18, Z0, Z20
+	VFMADD231PD      Z19, Z0, Z1
+	VMOVUPD          Z20, (R9)
+	VMOVUPD          Z1, 64(R9)
+	VBROADCASTSD     (R12), Z0
+	VBROADCASTSD     8(R12), Z1
+	VMULPD           Z1, Z3, Z18
+	VMULPD           Z0, Z3, Z3
+	VFMSUB231PD      Z0, Z2, Z18
+	VFMADD231PD      Z1, Z2, Z3
+	VMOVUPD          Z18, (R10)
+	VMOVUPD          Z3, 64(R10)
+	ADDQ             out+48(FP), R9
+	SUBQ             out+48(FP), R10
+	ADDQ             $0x10, R11
+	SUBQ             $0x10, R12
+	ADDQ             BX, SI
+	VADDPD           Z10, Z4, Z0
+	VSUBPD           Z9, Z17, Z1
+	VSUBPD           Z10, Z4, Z2
+	VADDPD           Z9, Z17, Z3
+	VBROADCASTSD     (R11), Z4
+	VBROADCASTSD     8(R11), Z17
+	VMULPD           Z17, Z1, Z18
+	VMULPD           Z4, Z1, Z1
+	VFMSUB231PD      Z4, Z0, Z18
+	VFMADD231PD      Z17, Z0, Z1
+	VMOVUPD          Z18, (R9)
+	VMOVUPD          Z1, 64(R9)
+	VBROADCASTSD     (R12), Z0
+	VBROADCASTSD     8(R12), Z1
+	VMULPD           Z1, Z3, Z4
+	VMULPD           Z0, Z3, Z3
+	VFMSUB231PD      Z0, Z2, Z4
+	VFMADD231PD      Z1, Z2, Z3
+	VMOVUPD          Z4, (R10)
+	VMOVUPD          Z3, 64(R10)
+	ADDQ             out+48(FP), R9
+	SUBQ             out+48(FP), R10
+	ADDQ             $0x10, R11
+	SUBQ             $0x10, R12
+	SUBQ             $0x03, R13
+	JMP              block3
+
+under3:
+block2:
+	CMPQ    R13, $0x02
+	JLT     under2
+	VMOVUPD (AX), Z0
+	VMOVUPD 64(AX), Z1
+	VPXORQ  Z11, Z11, Z11
+	VPXORQ  Z12, Z12, Z12
+	VMOVAPD Z0, Z2
+	VMOVAPD Z1, Z3
+	VPXORQ  Z13, Z13, Z13
+	VPXORQ  Z14, Z14, Z14
+	MOVQ    tmp+32(FP), DI
+	MOVQ    half+72(FP), R8
+
+sum2:
+	VMOVUPD          (DI), Z4
+	VMOVUPD          64(DI), Z17
+	VMOVUPD          128(DI), Z18
+	VMOVUPD          192(DI), Z19
+	VFMADD231PD.BCST (SI), Z4, Z0
+	VFMADD231PD.BCST (SI), Z17, Z1
+	VFMADD231PD.BCST 8(SI), Z18, Z11
+	VFMADD231PD.BCST 8(SI), Z19, Z12
+	VFMADD231PD.BCST (SI)(BX*1), Z4, Z2
+	VFMADD231PD.BCST (SI)(BX*1), Z17, Z3
+	VFMADD231PD.BCST 8(SI)(BX*1), Z18, Z13
+	VFMADD231PD.BCST 8(SI)(BX*1), Z19, Z14
+	ADDQ             $0x00000100, DI
+	ADDQ             $0x10, SI
+	DECQ             R8
+	JNZ              sum2
+	VADDPD           Z12, Z0, Z4
+	VSUBPD           Z11, Z1, Z17
+	VSUBPD           Z12, Z0, Z0
+	VADDPD           Z11, Z1, Z1
+	VBROADCASTSD     (R11), Z18
+	VBROADCASTSD     8(R11), Z19
+	VMULPD           Z19, Z17, Z20
+	VMULPD           Z18, Z17, Z17
+	VFMSUB231PD      Z18, Z4, Z20
+	VFMADD231PD      Z19, Z4, Z17
+	VMOVUPD          Z20, (R9)
+	VMOVUPD          Z17, 64(R9)
+	VBROADCASTSD     (R12), Z4
+	VBROADCASTSD     8(R12), Z17
+	VMULPD           Z17, Z1, Z18
+	VMULPD           Z4, Z1, Z1
+	VFMSUB231PD      Z4, Z0, Z18
+	VFMADD231PD      Z17, Z0, Z1
+	VMOVUPD          Z18, (R10)
+	VMOVUPD          Z1, 64(R10)
+	ADDQ             out+48(FP), R9
+	SUBQ             out+48(FP), R10
+	ADDQ             $0x10, R11
+	SUBQ             $0x10, R12
+	ADDQ             BX, SI
+	VADDPD           Z14, Z2, Z0
+	VSUBPD           Z13, Z3, Z1
+	VSUBPD           Z14, Z2, Z2
+	VADDPD           Z13, Z3, Z3
+	VBROADCASTSD     (R11), Z4
+	VBROADCASTSD     8(R11), Z17
+	VMULPD           Z17, Z1, Z18
+	VMULPD           Z4, Z1, Z1
+	VFMSUB231PD      Z4, Z0, Z18
+	VFMADD231PD      Z17, Z0, Z1
+	VMOVUPD          Z18, (R9)
+	VMOVUPD          Z1, 64(R9)
+	VBROADCASTSD     (R12), Z0
+	VBROADCASTSD     8(R12), Z1
+	VMULPD           Z1, Z3, Z4
+	VMULPD           Z0, Z3, Z3
+	VFMSUB231PD      Z0, Z2, Z4
+	VFMADD231PD      Z1, Z2, Z3
+	VMOVUPD          Z4, (R10)
+	VMOVUPD          Z3, 64(R10)
+	ADDQ             out+48(FP), R9
+	SUBQ             out+48(FP), R10
+	ADDQ             $0x10, R11
+	SUBQ             $0x10, R12
+	SUBQ             $0x02, R13
+	JMP              block2
+
+under2:
+block1:
+	CMPQ    R13, $0x01
+	JLT     under1
+	VMOVUPD (AX), Z0
+	VMOVUPD 64(AX), Z1
+	VPXORQ  Z15, Z15, Z15
+	VPXORQ  Z16, Z16, Z16
+	MOVQ    tmp+32(FP), DI
+	MOVQ    half+72(FP), R8
+
+sum1:
+	VMOVUPD          (DI), Z2
+	VMOVUPD          64(DI), Z3
+	VMOVUPD          128(DI), Z4
+	VMOVUPD          192(DI), Z17
+	VFMADD231PD.BCST (SI), Z2, Z0
+	VFMADD231PD.BCST (SI), Z3, Z1
+	VFMADD231PD.BCST 8(SI), Z4, Z15
+	VFMADD231PD.BCST 8(SI), Z17, Z16
+	ADDQ             $0x00000100, DI
+	ADDQ             $0x10, SI
+	DECQ             R8
+	JNZ              sum1
+	VADDPD           Z16, Z0, Z2
+	VSUBPD           Z15, Z1, Z3
+	VSUBPD           Z16, Z0, Z0
+	VADDPD           Z15, Z1, Z1
+	VBROADCASTSD     (R11), Z4
+	VBROADCASTSD     8(R11), Z17
+	VMULPD           Z17, Z3, Z18
+	VMULPD           Z4, Z3, Z3
+	VFMSUB231PD      Z4, Z2, Z18
+	VFMADD231PD      Z17, Z2, Z3
+	VMOVUPD          Z18, (R9)
+	VMOVUPD          Z3, 64(R9)
+	VBROADCASTSD     (R12), Z2
+	VBROADCASTSD     8(R12), Z3
+	VMULPD           Z3, Z1, Z4
+	VMULPD           Z2, Z1, Z1
+	VFMSUB231PD      Z2, Z0, Z4
+	VFMADD231PD      Z3, Z0, Z1
+	VMOVUPD          Z4, (R10)
+	VMOVUPD          Z1, 64(R10)
+	ADDQ             out+48(FP), R9
+	SUBQ             out+48(FP), R10
+	ADDQ             $0x10, R11
+	SUBQ             $0x10, R12
+	SUBQ             $0x01, R13
+	JMP              block1
+
+under1:
+	ADDQ  $0x00000080, AX
+	ADDQ  $0x00000080, CX
+	DECQ  R14
+	JNZ   loop
+	MOVQ  out+48(FP), R8
+	IMULQ half+72(FP), R8
+	LEAQ  (CX)(R8*2), CX
+	LEAQ  (DX)(BX*2), DX
+	DECQ  m+64(FP)
+	JNZ   twiddle
+	VZEROUPPER
+	RET
+
 // func avx512FramesSplit(z *float64, power *float64, twiddle *float64, n int, last int)
 // Requires: AVX, AVX512F
 TEXT ·avx512FramesSplit(SB), NOSPLIT, $0-40

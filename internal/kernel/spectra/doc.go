@@ -18,9 +18,9 @@
 //	Matrix      a small dense matrix times a vector
 //
 // 551 points, 25 ms at 22,050 Hz, are 19 x 29 and have a transform of their own
-// (dft551.go); even numbers whose half has no prime factor above 5 go through
-// passes of 2 to 5 points (fft.go); the others through a convolution by those
-// (bluestein.go).
+// (dft551.go). Others go, halved where they are even (real.go), through passes of
+// 2 to 5 points (fft.go) and of larger primes (odd.go); those with a prime above
+// 127 through a convolution by passes of 2 to 5 (bluestein.go).
 //
 // # What is promised
 //

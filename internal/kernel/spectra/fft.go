@@ -2,6 +2,7 @@ package spectra
 
 import (
 	"fmt"
+	"iter"
 	"math"
 )
 
@@ -20,15 +21,14 @@ func (l Lanes) NewPower(n int) *Power {
 		panic(fmt.Sprintf("spectra: a transform of %d points", n))
 	}
 	p := &Power{lanes: l, n: n, frame: make([]float64, l.Round(n+2)*l.N), scale: 1}
-	radices, ok := factors(n / 2)
 	switch {
 	case n == size551:
 		p.apply = newDFT551(l).apply
-	case n%2 == 0 && ok:
+	case n%2 == 0:
 		p.scale = 4
-		p.apply = newFFT(l, n, radices).apply
+		p.apply = newHalved(l, n).apply
 	default:
-		p.apply = newBluestein(l, n).apply
+		p.apply = newWhole(l, n).apply
 	}
 	return p
 }
@@ -47,9 +47,9 @@ func (p *Power) Scale() float64 { return p.scale }
 // lost.
 func (p *Power) Apply(power []float64) { p.apply(power, p.frame) }
 
-// factors writes n as a product of 4, 2, 3 and 5.
-func factors(n int) (out []int, ok bool) {
-	for _, r := range []int{4, 2, 3, 5} {
+// factors writes n as a product of 4, 2, 3, 5 and the primes up to largest.
+func factors(n, largest int) (out []int, ok bool) {
+	for r := range radices(largest) {
 		for n%r == 0 {
 			out = append(out, r)
 			n /= r
@@ -58,26 +58,46 @@ func factors(n int) (out []int, ok bool) {
 	return out, n == 1
 }
 
-// An fft transforms n real points, n even: points 2i and 2i+1 are the parts of
-// complex point i of a transform of n/2 points, from which the spectrum is then
-// split. The complex one is Stockham's, in passes between two buffers that need
-// no reordering.
-type fft struct {
-	stockham
-	half  int
-	split []float64 // twiddle factors
+// radices is 4, 2, 3, and odd numbers from 5 on, of which those that divide what
+// the ones before leave are primes.
+func radices(largest int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for _, r := range []int{4, 2, 3} {
+			if !yield(r) {
+				return
+			}
+		}
+		for r := 5; r <= largest && yield(r); r += 2 {
+		}
+	}
 }
 
-// A stockham is a complex transform.
+// A transformer transforms complex points. The result is in x or in other, two
+// buffers with room for a point more, whichever it returns; what was in both is
+// lost.
+type transformer interface {
+	transform(x, other []float64) (result, rest []float64)
+}
+
+// newTransformer is for n points; with powers the results may have any phase.
+func newTransformer(l Lanes, n int, powers bool) transformer {
+	if radices, ok := factors(n, maxRadix); ok {
+		return newStockham(l, n, radices)
+	}
+	return newBluestein(l, n, powers)
+}
+
+// A stockham is Stockham's transform, in passes between two buffers that need no
+// reordering.
 type stockham struct {
 	lanes  Lanes
 	passes []pass
-	other  []float64 // the second buffer, a point longer than need be
 }
 
 type pass struct {
 	radix, s, m int
 	twiddle     []float64
+	odd         oddRadix // of radices above 5
 }
 
 // unit appends exp(-2 pi i j/n).
@@ -86,8 +106,8 @@ func unit(to []float64, j, n int) []float64 {
 	return append(to, cos, -sin)
 }
 
-func newStockham(l Lanes, points int, radices []int) stockham {
-	f := stockham{lanes: l, other: make([]float64, (2*points+2)*l.N)}
+func newStockham(l Lanes, points int, radices []int) *stockham {
+	f := &stockham{lanes: l}
 	s := 1
 	for _, r := range radices {
 		p := pass{radix: r, s: s, m: points / r}
@@ -96,14 +116,15 @@ func newStockham(l Lanes, points int, radices []int) stockham {
 				p.twiddle = unit(p.twiddle, i*j, points)
 			}
 		}
+		if r > 5 {
+			p.odd = newOddRadix(l, r)
+		}
 		f.passes = append(f.passes, p)
 		points, s = points/r, s*r
 	}
 	return f
 }
 
-// transform returns the transform of x, in x or in the second buffer; the other
-// of them is lost.
 func (f *stockham) transform(x, other []float64) (result, rest []float64) {
 	for i := range f.passes {
 		f.pass(&f.passes[i], x, other)
@@ -112,38 +133,11 @@ func (f *stockham) transform(x, other []float64) (result, rest []float64) {
 	return x, other
 }
 
-func newFFT(l Lanes, n int, radices []int) *fft {
-	f := &fft{stockham: newStockham(l, n/2, radices), half: n / 2}
-	for k := range f.half/2 + 1 {
-		f.split = unit(f.split, k, n)
-	}
-	return f
-}
-
-func (f *fft) apply(power, frame []float64) {
-	n := f.lanes.N
-	need("frame", len(frame), (2*f.half+2)*n)
-	need("power", len(power), (f.half+1)*n)
-	x, _ := f.transform(frame, f.other)
-	copy(x[2*f.half*n:][:2*n], x[:2*n])
-	if set := f.lanes.set; set != nil {
-		set.Split(&x[0], &power[0], &f.split[0], f.half/2+1, f.half)
+func (f *stockham) pass(p *pass, x, y []float64) {
+	if p.radix > 5 {
+		f.passOdd(p, x, y)
 		return
 	}
-	for k := range f.half/2 + 1 {
-		a, b := point(x, k), point(x, f.half-k)
-		even := complexPair{a.re + b.re, a.im - b.im}
-		odd := complexPair{a.im + b.im, b.re - a.re}.turn(f.split[2*k:])
-		for _, side := range []struct {
-			x complexPair
-			k int
-		}{{even.add(odd), k}, {even.sub(odd), f.half - k}} {
-			power[side.k] = math.FMA(side.x.im, side.x.im, side.x.re*side.x.re)
-		}
-	}
-}
-
-func (f *stockham) pass(p *pass, x, y []float64) {
 	if set := f.lanes.set; set != nil {
 		run := [...]func(src, dst, twiddle *float64, in, out, s, m int){2: set.Pass2, 3: set.Pass3, 4: set.Pass4, 5: set.Pass5}[p.radix]
 		vector := 2 * 8 * f.lanes.N

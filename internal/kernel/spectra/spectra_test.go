@@ -87,7 +87,7 @@ func sameBits(a, b []float64) error {
 	return nil
 }
 
-var sizes = []int{2, 4, 6, 8, 10, 12, 16, 18, 20, 24, 30, 32, 36, 40, 48, 50, 60, 64, 80, 100, 128, 200, 240, 256, 320, 400, 480, 500, 512, 551, 600, 640, 960, 1024, 1200, 2048, 3, 7, 14, 441, 1103}
+var sizes = []int{2, 4, 6, 8, 10, 12, 16, 18, 20, 24, 30, 32, 36, 40, 48, 50, 60, 64, 80, 100, 128, 200, 240, 256, 320, 400, 480, 500, 512, 551, 600, 640, 960, 1024, 1200, 2048, 3, 7, 14, 22, 49, 77, 121, 169, 127, 131, 194, 202, 262, 220, 330, 441, 442, 539, 550, 882, 1001, 1102, 1103}
 
 // TestPower holds plain Go to the transform's definition, and each lane of the
 // others to plain Go, to the bit.
@@ -310,7 +310,7 @@ func TestPanics(t *testing.T) {
 
 func BenchmarkPower(b *testing.B) {
 	for _, l := range all() {
-		for _, n := range []int{551, 400, 512, 1024, 2048} {
+		for _, n := range []int{551, 400, 512, 1024, 2048, 441, 220, 330, 442, 550, 600, 882, 1102, 1103, 134, 254, 302, 346, 386} {
 			b.Run(fmt.Sprintf("%v/%d", l, n), func(b *testing.B) {
 				p := l.NewPower(n)
 				copy(p.Frame(), noise(1, len(p.Frame())))

@@ -1,4 +1,4 @@
-package main
+package frames
 
 import (
 	"math"
@@ -7,157 +7,17 @@ import (
 	"github.com/mmcloughlin/avo/reg"
 )
 
-// The transform of 551 points: 29 of 19 points, then 10 of 29. Both are products
-// with a small matrix of cosines and one of sines, whose rows are sums in
-// registers; what they go into is added up and subtracted in pairs beforehand.
-const (
-	dftA, dftB   = 19, 29
-	halfA, halfB = dftA / 2, dftB / 2
-)
-
-// rotation is the sum's factor for output k and input n of an n-point transform,
-// 1 <= k, n: cos or sin of 2 pi k n / points, as a positive factor and its sign.
-func rotation(cosine bool, k, n, points int) (factor float64, negative bool) {
-	j := k * n % points
-	if j > points/2 {
-		j, negative = points-j, !cosine
-	}
-	sin, cos := math.Sincos(2 * math.Pi * float64(j) / float64(points))
-	if cosine {
-		return cos, false // the cosine has its own sign
-	}
-	return sin, negative
-}
-
-// rotate returns first[k] + sum over n of in[n] times cos or sin of k+1, n+1, for
-// k below points/2; without first, the sum alone.
-func (f *frames) rotate(cosine bool, points int, in func(n int) operand.Mem, first *operand.Mem) []reg.VecVirtual {
-	half := points / 2
-	acc := make([]reg.VecVirtual, half)
-	for k := range acc {
-		acc[k] = f.new()
-	}
-	if first != nil {
-		f.VMOVUPD(*first, acc[0])
-		for k := 1; k < half; k++ {
-			f.VMOVAPD(acc[0], acc[k])
-		}
-	}
-	for n := range half {
-		x := f.load(in(n))
-		for k := range acc {
-			c, negative := rotation(cosine, k+1, n+1, points)
-			switch {
-			case n == 0 && first == nil:
-				f.timesBy(c, x, acc[k]) // k+1 <= half: positive
-			case negative:
-				f.minusBy(c, x, acc[k])
-			default:
-				f.plusBy(c, x, acc[k])
-			}
-		}
-	}
-	return acc
-}
-
-// fold adds and subtracts the pairs of places 1+n and points-1-n of in, into tmp
-// from even and from odd on, and returns the sum of all.
-func (f *frames) fold(points int, in func(i int) operand.Mem, tmp reg.Register, even, odd int) reg.VecVirtual {
-	total := f.load(in(0))
-	for n := range points / 2 {
-		a, b := f.load(in(n+1)), f.load(in(points-1-n))
-		s := f.add(a, b)
-		f.store(s, f.at(tmp, even+n))
-		f.store(f.sub(a, b), f.at(tmp, odd+n))
-		f.VADDPD(s, total, total)
-	}
-	return total
-}
-
-func (f *frames) dft19() {
-	f.begin("DFT19", "func(x, z, tmp *float64, at *int)")
-	x, z, tmp, at := f.arg("x"), f.arg("z"), f.arg("tmp"), f.arg("at")
-	left := f.GP64()
-	f.MOVQ(operand.U32(dftB), left)
-	f.Label("loop")
-	in := func(i int) operand.Mem {
-		to := f.GP64()
-		f.MOVQ(operand.Mem{Base: at, Disp: i * 8}, to)
-		return operand.Mem{Base: x, Index: to, Scale: 1}
-	}
-	zero := in(0)
-	f.store(f.fold(dftA, in, tmp, 0, halfA), f.at(z, 0))
-	part := func(from int) func(n int) operand.Mem {
-		return func(n int) operand.Mem { return f.at(tmp, from+n) }
-	}
-	for k, r := range f.rotate(true, dftA, part(0), &zero) {
-		f.store(r, f.at(z, (k+1)*dftB))
-	}
-	for k, r := range f.rotate(false, dftA, part(halfA), nil) {
-		f.store(r, f.at(z, (halfA+1+k+1)*dftB))
-	}
-	f.ADDQ(operand.U32(dftA*8), at)
-	f.ADDQ(operand.U32(f.bytes()), z)
-	f.DECQ(left)
-	f.JNZ(operand.LabelRef("loop"))
-	f.end()
-}
-
-func (f *frames) dft29() {
-	f.begin("DFT29", "func(z, power, tmp *float64, at *int)")
-	z, power, tmp, at := f.arg("z"), f.arg("power"), f.arg("tmp"), f.arg("at")
-	const evenRe, oddRe, evenIm, oddIm, sums, plus, minus = 0, halfB, 2 * halfB, 3 * halfB, 4 * halfB, 5 * halfB, 6 * halfB
-	left, to := f.GP64(), f.GP64()
-	f.MOVQ(operand.U32(halfA+1), left)
-	f.Label("row")
-	part := func(base reg.Register, from int) func(n int) operand.Mem {
-		return func(n int) operand.Mem { return f.at(base, from+n) }
-	}
-	const im = (halfA + 1) * dftB
-	re := f.fold(dftB, part(z, 0), tmp, evenRe, oddRe)
-	put := func(i int, re, im reg.VecVirtual) { // re is lost
-		f.VMULPD(re, re, re)
-		f.VFMADD231PD(im, im, re)
-		f.MOVQ(operand.Mem{Base: at, Disp: i * 8}, to)
-		f.store(re, operand.Mem{Base: power, Index: to, Scale: 1})
-	}
-	put(0, re, f.fold(dftB, part(z, im), tmp, evenIm, oddIm))
-	first := f.at(z, 0)
-	for k, r := range f.rotate(true, dftB, part(tmp, evenRe), &first) {
-		f.store(r, f.at(tmp, sums+k))
-	}
-	for k, r := range f.rotate(false, dftB, part(tmp, oddIm), nil) {
-		s := f.load(f.at(tmp, sums+k))
-		f.store(f.add(s, r), f.at(tmp, plus+k))
-		f.store(f.sub(s, r), f.at(tmp, minus+k))
-	}
-	first = f.at(z, im)
-	for k, r := range f.rotate(true, dftB, part(tmp, evenIm), &first) {
-		f.store(r, f.at(tmp, sums+k))
-	}
-	for k, r := range f.rotate(false, dftB, part(tmp, oddRe), nil) {
-		s := f.load(f.at(tmp, sums+k))
-		put(k+1, f.load(f.at(tmp, minus+k)), f.add(s, r))
-		put(dftB-1-k, f.load(f.at(tmp, plus+k)), f.sub(s, r))
-	}
-	f.ADDQ(operand.U32(dftB*8), at)
-	f.ADDQ(operand.U32(dftB*f.bytes()), z)
-	f.DECQ(left)
-	f.JNZ(operand.LabelRef("row"))
-	f.end()
-}
-
 // A pair is a complex number in two registers.
 type pair struct{ re, im reg.VecVirtual }
 
-func (f *frames) addPair(a, b pair) pair { return pair{f.add(a.re, b.re), f.add(a.im, b.im)} }
-func (f *frames) subPair(a, b pair) pair { return pair{f.sub(a.re, b.re), f.sub(a.im, b.im)} }
+func (f *writer) addPair(a, b pair) pair { return pair{f.add(a.re, b.re), f.add(a.im, b.im)} }
+func (f *writer) subPair(a, b pair) pair { return pair{f.sub(a.re, b.re), f.sub(a.im, b.im)} }
 
 // addTurned is a - i·b, subTurned a + i·b.
-func (f *frames) addTurned(a, b pair) pair { return pair{f.add(a.re, b.im), f.sub(a.im, b.re)} }
-func (f *frames) subTurned(a, b pair) pair { return pair{f.sub(a.re, b.im), f.add(a.im, b.re)} }
+func (f *writer) addTurned(a, b pair) pair { return pair{f.add(a.re, b.im), f.sub(a.im, b.re)} }
+func (f *writer) subTurned(a, b pair) pair { return pair{f.sub(a.re, b.im), f.add(a.im, b.re)} }
 
-func (f *frames) scalePair(k float64, a pair) pair {
+func (f *writer) scalePair(k float64, a pair) pair {
 	out := pair{f.new(), f.new()}
 	f.timesBy(k, a.re, out.re)
 	f.timesBy(k, a.im, out.im)
@@ -165,7 +25,7 @@ func (f *frames) scalePair(k float64, a pair) pair {
 }
 
 // plus adds k·b to a.
-func (f *frames) plus(a pair, k float64, b pair) pair {
+func (f *writer) plus(a pair, k float64, b pair) pair {
 	for _, p := range [][2]reg.VecVirtual{{b.re, a.re}, {b.im, a.im}} {
 		if k < 0 {
 			f.minusBy(-k, p[0], p[1])
@@ -176,10 +36,10 @@ func (f *frames) plus(a pair, k float64, b pair) pair {
 	return a
 }
 
-func (f *frames) copyPair(a pair) pair { return pair{f.copy(a.re), f.copy(a.im)} }
+func (f *writer) copyPair(a pair) pair { return pair{f.copy(a.re), f.copy(a.im)} }
 
 // turn is a times the twiddle factor in memory at w.
-func (f *frames) turn(a pair, w operand.Mem) pair {
+func (f *writer) turn(a pair, w operand.Mem) pair {
 	im := w
 	im.Disp += double
 	wr, wi := f.broadcast(w), f.broadcast(im)
@@ -190,7 +50,7 @@ func (f *frames) turn(a pair, w operand.Mem) pair {
 }
 
 // pass is one pass of a complex transform in Stockham's order.
-func (f *frames) pass(radix int) {
+func (f *writer) pass(radix int) {
 	name := "Pass" + string(rune('0'+radix))
 	f.begin(name, "func(src, dst, twiddle *float64, in, out, s, m int)")
 	src, dst, twiddle, in, out, m := f.arg("src"), f.arg("dst"), f.arg("twiddle"), f.arg("in"), f.arg("out"), f.arg("m")
@@ -246,7 +106,7 @@ func (f *frames) pass(radix int) {
 }
 
 // butterfly is the transform of two to five points.
-func (f *frames) butterfly(x []pair, put func(i int, y pair)) {
+func (f *writer) butterfly(x []pair, put func(i int, y pair)) {
 	switch len(x) {
 	case 2:
 		put(0, f.addPair(x[0], x[1]))
@@ -283,7 +143,7 @@ func (f *frames) butterfly(x []pair, put func(i int, y pair)) {
 
 // split makes the power spectrum of twice as many real points out of a complex
 // one, from both ends to the middle.
-func (f *frames) split() {
+func (f *writer) split() {
 	f.begin("Split", "func(z, power, twiddle *float64, n, last int)")
 	z, power, twiddle, n, last := f.arg("z"), f.arg("power"), f.arg("twiddle"), f.arg("n"), f.arg("last")
 	zBack, powerBack := f.GP64(), f.GP64()
@@ -313,7 +173,7 @@ func (f *frames) split() {
 }
 
 // spread makes complex points of real ones by factors.
-func (f *frames) spread() {
+func (f *writer) spread() {
 	f.begin("Spread", "func(src, dst, factor *float64, n int)")
 	src, dst, factor, n := f.arg("src"), f.arg("dst"), f.arg("factor"), f.arg("n")
 	f.Label("loop")
@@ -330,7 +190,7 @@ func (f *frames) spread() {
 }
 
 // turnAll multiplies complex points by factors.
-func (f *frames) turnAll() {
+func (f *writer) turnAll() {
 	f.begin("Turn", "func(x, factor *float64, n int)")
 	x, factor, n := f.arg("x"), f.arg("factor"), f.arg("n")
 	f.Label("loop")
