@@ -153,7 +153,13 @@ func run(ctx context.Context, args []string, out, said io.Writer) error {
 
 // conclude prints what came out, and the gates.
 func conclude(out io.Writer, o options, kept book, lines []line) error {
-	fmt.Fprint(out, block(lines))
+	var rows []row
+	for _, r := range allRows() {
+		if _, run := byRow(lines)[r.name]; run {
+			rows = append(rows, r)
+		}
+	}
+	fmt.Fprint(out, block(rows, lines))
 	if o.photos < whole {
 		fmt.Fprintf(out, "Learnt from %d photos of %d: kept nowhere.\n", o.photos, whole)
 	}
