@@ -209,10 +209,14 @@ func TestFindings(t *testing.T) {
 	random.Loss = &stuck
 	identity := scored("VGG19_5", 400, .2)
 	identity.Note, identity.Weights = "VGG19 (VGG16 + identity)", "sha256:VGG16_5"
-	lines := []line{scored("VGG16(R)", 0, .12), scored("VGG16_5", 400, .74), identity, scored("Resnet50(R)", 0, .1), scored("Resnet50_5", 800, .4), random}
+	resnet := scored("Resnet50_5", 800, .4)
+	resnet.Settings["features"] = "resnet50, stage 4: 14x14x1024"
+	lines := []line{scored("VGG16(R)", 0, .12), scored("VGG16_5", 400, .74), identity, scored("Resnet50(R)", 0, .1), resnet, random}
 	text := strings.Join(findings(lines), "\n")
 	for _, want := range []string{
-		"VGG16_5 P@1 .07, P@5 .47;", // P@10 .76 lies inside
+		"VGG16_5 P@1 .07, P@5 .47;",  // P@10 .76 lies inside
+		"VGG19_5 P@5 .45, P@10 .65;", // and P@1 .16
+		`start from resnet50, stage 4: 14x14x1024; the paper's "7x7x1024`,
 		"Ours have seen 400 to 800 pairs, the paper's recipe shows 4,500,000.",
 		"have P@10 .30 and .34, three times chance, which it does not explain. Ours: VGG16(R) .12 [.07 .17], Resnet50(R) .10 [.05 .15]: chance.",
 		"Resnet50_5 by its untrained row, P@10: the paper .26 after .34, ours .40 [.35 .45] after .10 [.05 .15].",

@@ -83,6 +83,9 @@ func findings(lines []line) (out []string) {
 		add("Without pretrained networks the loss gets stuck at 2.000, says the paper. Ours, VGG16_5 with a VGG16 that starts from the seed: %.3f after %s pairs, so %s so far; P@10 %s, chance %s.",
 			*l.Loss, count(l.PairsSeen), verdict, share(l.ToPhoto.P10), point(chance10))
 	}
+	if l, ok := of["Resnet50_5"]; ok {
+		add("The Resnet50 rows start from %s; the paper's \"7x7x1024 above stage 5\" is neither this nor stage 5, which is 7x7x2048.", l.Settings["features"])
+	}
 	for _, l := range lines {
 		if strings.HasPrefix(l.Row, "VGG19") && l.Note != "" {
 			text := fmt.Sprintf("The VGG19 rows are of %s: VGG19's own weights were not at hand. Nothing follows from them about VGG16 and VGG19.", l.Note)
