@@ -1,5 +1,5 @@
 # Each target is one line; longer logic sits in scripts/.
-.PHONY: build setup setup-test demo test test-more lint unit race purego generate cross arm64 pairings own-corpus hostile fuzz readers torch s3 crash crash-short bench bench-peers clean
+.PHONY: build setup setup-test demo test test-more lint unit race purego generate cross arm64 pairings own-corpus hostile fuzz readers torch s3 crash crash-short paper bench bench-peers clean
 
 export CGO_ENABLED = 0
 GO ?= go
@@ -47,6 +47,9 @@ crash: build ; @scripts/crash-storm.sh && scripts/crash.sh && scripts/crash-rows
 crash-short: build ; @scripts/crash-storm.sh short && scripts/crash-rows.sh short
 
 s3: ; @scripts/s3.sh
+
+# make paper [STEPS=n | BUDGET=minutes] [ROWS=VGG16_5,…] [PHOTOS=n] [STORE=DIR] [MEASURE=1] [GATE=1]
+paper: setup build ; @scripts/paper.sh
 
 bench: ; @scripts/bench.sh
 

@@ -10,7 +10,7 @@ import (
 
 // TestSpecs checks that the specs that come with the program are right.
 func TestSpecs(t *testing.T) {
-	for _, path := range []string{"starter.yaml", filepath.Join("..", "..", "demo.yaml"), filepath.Join("..", "..", "pipeline.yaml"), filepath.Join("..", "..", "hearsight.yaml")} {
+	for _, path := range []string{"starter.yaml", filepath.Join("..", "..", "demo.yaml"), filepath.Join("..", "..", "pipeline.yaml"), filepath.Join("..", "..", "hearsight.yaml"), filepath.Join("..", "..", "scripts", "paper-random.yaml")} {
 		p, err := spec.Load(path, kindSpecs(), spec.Options{})
 		if problems := (spec.Problems{}); errors.As(err, &problems) {
 			t.Errorf("%s:\n%v", path, problems)

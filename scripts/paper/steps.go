@@ -1,0 +1,139 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hearsight/hearsight/internal/atomicfile"
+	"github.com/hearsight/hearsight/internal/kernel"
+)
+
+// A pace is how long training takes, as measured by a short run.
+type pace struct {
+	Step  float64 `json:"step_seconds"`  // median
+	Fixed float64 `json:"fixed_seconds"` // of a run beside its steps: opening, scoring once, writing
+	Steps int64   `json:"steps"`         // that were measured
+	Date  string  `json:"date"`
+}
+
+// scoreSteps is how often a model is scored while it is trained: validate_steps
+// of pipeline.yaml.
+const scoreSteps = 250
+
+// perStep is a step with its part of the scoring on the way, for which all that
+// is fixed is taken: rather too much than too little.
+func (p pace) perStep() float64 { return p.Step + p.Fixed/scoreSteps }
+
+// steps is how many fit into a time, rounded down to 100; 0: not even those.
+func (p pace) steps(minutes float64) int64 {
+	n := (minutes*60 - p.Fixed) / p.perStep()
+	return max(0, int64(n)/100*100)
+}
+
+// minutes is how long so many steps take.
+func (p pace) minutes(steps int64) float64 { return (p.Fixed + float64(steps)*p.perStep()) / 60 }
+
+// fullSteps is the paper's recipe: 150 epochs of batches of 4, five captions a
+// photo.
+func fullSteps(photos int) int64 {
+	return int64(math.Ceil(float64(photos) * 5 / 4 * 150))
+}
+
+// trainedPace reads the pace from what a run of training has told: its lines in
+// metrics.jsonl, and the seconds of its stage.
+func trainedPace(lines []metricsLine, seconds float64) (pace, error) {
+	var times []float64
+	var last metricsLine
+	spent := 0.0
+	for _, l := range lines {
+		if l.PairsPerSecond <= 0 || l.Step <= last.Step {
+			continue // the end of a run that had nothing left to do
+		}
+		each := float64(l.PairsSeen-last.PairsSeen) / float64(l.Step-last.Step) / l.PairsPerSecond
+		spent += each * float64(l.Step-last.Step)
+		if last.Step > 0 { // the first steps also lay out memory
+			times = append(times, each)
+		}
+		last = l
+	}
+	if len(times) == 0 {
+		return pace{}, errors.New("the run tells of no steps after its first ones")
+	}
+	slices.Sort(times)
+	return pace{Step: times[len(times)/2], Fixed: max(0, seconds-spent), Steps: last.Step}, nil
+}
+
+// metricsLine is what is of interest in a line of metrics.jsonl.
+type metricsLine struct {
+	Time           time.Time `json:"time"`
+	Step           int64     `json:"step"`
+	PairsSeen      int64     `json:"pairs_seen"`
+	PairsPerSecond float64   `json:"pairs_per_second"`
+}
+
+// paces are those measured, by machine and load: a file in the user's cache,
+// for they are true of one machine, and a run that goes on tomorrow must come to
+// the same number of steps.
+type paces struct {
+	path string
+	all  map[string]map[string]pace
+}
+
+func openPaces(path string) (*paces, error) {
+	p := &paces{path: path, all: map[string]map[string]pace{}}
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return p, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &p.all)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("step times: %s: %w: delete the file to have them measured again", path, err)
+	}
+	return p, nil
+}
+
+func (p *paces) of(load string) (pace, bool) {
+	v, ok := p.all[machine()][load]
+	return v, ok && v.Step > 0
+}
+
+func (p *paces) put(load string, v pace) error {
+	m := machine()
+	if p.all[m] == nil {
+		p.all[m] = map[string]pace{}
+	}
+	p.all[m][load] = v
+	text, err := json.MarshalIndent(p.all, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(p.path), 0o755); err != nil {
+		return err
+	}
+	return atomicfile.WriteFile(p.path, append(text, '\n'), 0o644)
+}
+
+// machine names the CPU, how many there are, and the numeric path.
+func machine() string {
+	name := runtime.GOOS + "/" + runtime.GOARCH
+	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for line := range strings.Lines(string(text)) {
+			if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
+				name = strings.TrimSpace(value)
+				break
+			}
+		}
+	}
+	return fmt.Sprintf("%s, %d CPUs, %s", name, runtime.GOMAXPROCS(0), kernel.Numeric())
+}
