@@ -265,11 +265,11 @@ func TestMayBeLog(t *testing.T) {
 		min  *float64
 		want bool
 	}{
-		"wide":    {[]float64{5, .5, .05, nan}, nil, true},
-		"narrow":  {[]float64{2, 1, .05}, nil, false},
-		"zero":    {[]float64{5, 0, .05}, nil, false},
-		"given":   {[]float64{5, .5, .05}, &zero, false},
-		"far":     {[]float64{5e-324, 1, 9e99}, nil, true},
+		"wide":   {[]float64{5, .5, .05, nan}, nil, true},
+		"narrow": {[]float64{2, 1, .05}, nil, false},
+		"zero":   {[]float64{5, 0, .05}, nil, false},
+		"given":  {[]float64{5, .5, .05}, &zero, false},
+		"far":    {[]float64{5e-324, 1, 9e99}, nil, true},
 	} {
 		x := []float64{0, 1, 2, 3}[:len(tc.y)]
 		d := parseSVG(t, Chart{YLabel: "loss", MayBeLog: true, YMin: tc.min, Series: []Series{{X: x, Y: tc.y}}})
