@@ -35,6 +35,7 @@ type System struct {
 	Name     string
 	Set      string // "validation", "hard", …
 	Main     bool   // the set by which the system is judged
+	Best     bool   // the system whose details are seen at first, and whose examples
 	Note     string // what a reader must know of it
 	Pairs    int
 	Digest   string // of the pairs

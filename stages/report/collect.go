@@ -44,6 +44,9 @@ func Collect(ctx context.Context, s Sources) (report.Page, error) {
 			continue
 		}
 		best = m.Sets[0].SpeechToImage.P10.Value
+		for k := range page.Systems {
+			page.Systems[k].Best = k == len(page.Systems)-len(m.Sets)
+		}
 		if page.Examples, err = examples(ctx, s, art, m, ranks); err != nil {
 			return page, fmt.Errorf("examples of %s: %w", m.System, err)
 		}

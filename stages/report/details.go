@@ -56,11 +56,11 @@ func details(s *report.System, set table.SetMetrics) {
 // and each draw.
 func drawn(what string, d table.DrawScores) []report.Line {
 	out := []report.Line{
-		{Name: fmt.Sprintf("%d draws of %s, speech → photo", len(d.Each), what), Recall: recall(d.Pooled.SpeechToImage), Sum: true},
+		{Name: fmt.Sprintf("%d draws of %s", len(d.Each), what), Recall: recall(d.Pooled.SpeechToImage), Sum: true},
 		{Name: "photo → speech", Recall: recall(d.Pooled.ImageToSpeech), Sum: true},
 	}
 	for i, e := range d.Each {
-		out = append(out, report.Line{Name: fmt.Sprintf("draw %d, speech → photo", i+1), Recall: recall(e.SpeechToImage)})
+		out = append(out, report.Line{Name: fmt.Sprintf("draw %d", i+1), Recall: recall(e.SpeechToImage)})
 	}
 	return out
 }

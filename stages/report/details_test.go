@@ -137,7 +137,7 @@ func TestDetails(t *testing.T) {
 	if b := s.Bootstrap; len(b) != 2 || b[0].P1 != .3 || b[0].P1Low != .2 || b[1].P1High != .8 {
 		t.Errorf("bootstrap %+v", b)
 	}
-	if d := s.Draws; len(d) != 6 || d[0].Name != "2 draws of 3 photos, one caption each, speech → photo" || d[1].P1 != .6 || d[3].Name != "draw 2, speech → photo" || d[3].P1Low != .1 || !d[4].Sum {
+	if d := s.Draws; len(d) != 6 || d[0].Name != "2 draws of 3 photos, one caption each" || d[1].P1 != .6 || d[3].Name != "draw 2" || d[3].P1Low != .1 || !d[4].Sum {
 		t.Errorf("draws %+v", d)
 	}
 	if w := s.ByWords; len(w) != 1 || w[0].Name != "1-6 words" || w[0].P1 != .7 || s.ByVoice != nil {

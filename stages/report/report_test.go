@@ -192,7 +192,7 @@ func TestExamples(t *testing.T) {
 		t.Errorf("%d examples, %v; want %d", len(got.Examples), err, queries)
 	}
 	src.Scores = []*artifacts.Artifact{in["scores"][1], in["scores"][0]} // the best of them, whatever the order
-	if got, err = Collect(context.Background(), src); err != nil || got.Examples[0].System != "VGG16_5" || got.Systems[0].Name != "mine" {
+	if got, err = Collect(context.Background(), src); err != nil || got.Examples[0].System != "VGG16_5" || got.Systems[0].Name != "mine" || got.Systems[0].Best || !got.Systems[2].Best || got.Systems[3].Best {
 		t.Errorf("examples of %q, %v", got.Examples[0].System, err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
