@@ -14,10 +14,11 @@ func (a *app) diffCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "diff A B",
 		Short: "Compare two results, or two runs",
-		Long:  "Compares two results (stages of the spec, or artifacts by digest) part by part, or two runs: which stages have another result, by which parameters, inputs and items, and how the scores moved.",
+		Long:  "Compares two results (stages of the spec, or artifacts by digest) part by part, or two runs: which stages have another result, by which parameters, inputs and items, how training went (settings, steps, pairs seen, loss, P@k on the development pairs), and how the scores moved.",
 		Example: "  hearsight diff model@VGG16_5 model@VGG16_6\n" +
 			"  hearsight diff scores sha256:0f…        against an earlier one, as `hearsight digest` printed it\n" +
-			"  hearsight diff 20261124T061500.000000Z 20261124T070000.000000Z    two runs, as `hearsight log --list` names them",
+			"  hearsight diff 20261124T061500.000000Z 20261124T070000.000000Z    two runs, as `hearsight log --list` names them\n" +
+			"  hearsight diff --json RUN RUN           the same for programs",
 		Args:              cobra.ExactArgs(2),
 		ValidArgsFunction: a.completeStages,
 		RunE: func(c *cobra.Command, args []string) error {

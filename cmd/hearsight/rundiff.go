@@ -12,10 +12,11 @@ import (
 
 // runDiffJSON is what `diff RUN RUN --json` prints.
 type runDiffJSON struct {
-	A      *runStatus          `json:"a"`
-	B      *runStatus          `json:"b"`
-	Stages []runStageDiff      `json:"stages"` // those that are not the same
-	Scores map[string][2]score `json:"scores"` // of systems scored in both, by stage and set
+	A        *runStatus              `json:"a"`
+	B        *runStatus              `json:"b"`
+	Stages   []runStageDiff          `json:"stages"`   // those that are not the same
+	Training map[string]trainingDiff `json:"training"` // of models trained in both, by stage
+	Scores   map[string][2]score     `json:"scores"`   // of systems scored in both, by stage and set
 }
 
 type runStageDiff struct {
@@ -30,16 +31,19 @@ type score struct {
 }
 
 // diffRuns says what differs between two runs: which stages have another
-// result, what changed in their parameters and inputs, how many items, and how
-// the scores moved.
+// result, what changed in their parameters and inputs, how many items, how
+// models were trained, and how the scores moved.
 func (a *app) diffRuns(s *artifacts.Store, ids []string) error {
 	diffs, err := pipeline.CompareRuns(s, ids[0], ids[1])
 	if err != nil {
 		return err
 	}
-	out := runDiffJSON{A: statusOf(s, ids[0]), B: statusOf(s, ids[1]), Stages: []runStageDiff{}, Scores: map[string][2]score{}}
+	out := runDiffJSON{A: statusOf(s, ids[0]), B: statusOf(s, ids[1]), Stages: []runStageDiff{}, Training: map[string]trainingDiff{}, Scores: map[string][2]score{}}
 	for _, d := range diffs {
 		if err := addScores(s, d, out.Scores); err != nil {
+			return err
+		}
+		if err := addTraining(s, d, out.Training); err != nil {
 			return err
 		}
 		if d.Same() && d.A.Key == d.B.Key {
@@ -66,6 +70,11 @@ func (a *app) diffRuns(s *artifacts.Store, ids []string) error {
 	}
 	for _, d := range out.Stages {
 		a.printStageDiff(d)
+	}
+	for _, name := range slices.Sorted(maps.Keys(out.Training)) {
+		if err := printTraining(a.stdout, name, out.Training[name]); err != nil {
+			return err
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(out.Scores)) {
 		x, y := out.Scores[name][0], out.Scores[name][1]

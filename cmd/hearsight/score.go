@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -16,6 +17,10 @@ const (
 	rowsCaptions = "captions"
 	rowsPhotos   = "photos"
 )
+
+// manyCells are so many similarities that scoring them takes some seconds, and
+// says what it is at.
+const manyCells = 1 << 24
 
 // scoreOptions are the flags of score.
 type scoreOptions struct {
@@ -36,7 +41,7 @@ func (a *app) scoreCommand() *cobra.Command {
 		Example: "  hearsight score --matrix similarities.npy --pairs captions.csv\n" +
 			"  hearsight score --matrix s.csv --draws 5 --details --out theirs/\n" +
 			"  hearsight score --matrix out/similarity-test.npy --rows photos --pairs captions.csv    one of ours",
-		RunE: func(*cobra.Command, []string) error { return a.score(o) },
+		RunE: func(c *cobra.Command, _ []string) error { return a.score(c.Context(), o) },
 	}
 	f := c.Flags()
 	f.StringVar(&o.matrix, "matrix", "", "the `FILE` of similarities")
@@ -52,7 +57,7 @@ func (a *app) scoreCommand() *cobra.Command {
 	return c
 }
 
-func (a *app) score(o scoreOptions) error {
+func (a *app) score(ctx context.Context, o scoreOptions) error {
 	switch {
 	case o.matrix == "":
 		return usagef("there is nothing to score: give --matrix FILE")
@@ -63,7 +68,9 @@ func (a *app) score(o scoreOptions) error {
 	case o.set == "" || fileName(o.set, "npy") != o.set+".npy":
 		return usagef("--set-name %q: want letters, digits, - and _", o.set)
 	}
-	grid, err := retrieval.ReadMatrix(o.matrix)
+	meter := a.newMeter()
+	grid, err := retrieval.ReadMatrix(ctx, o.matrix, func(done, all int64) { meter.tell("read", done, all) })
+	meter.close()
 	if err != nil {
 		return err
 	}
@@ -77,7 +84,12 @@ func (a *app) score(o scoreOptions) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.matrix, err)
 	}
-	r, err := set.Evaluate(o.Options)
+	if len(set.Matrix.S) >= manyCells && !a.json {
+		o.Phase = func(what string) {
+			fmt.Fprintf(a.stderr, "hearsight: %d captions, %d photos: %s\n", len(set.Captions), len(set.Photos), what)
+		}
+	}
+	r, err := set.Evaluate(ctx, o.Options)
 	if err != nil {
 		return fmt.Errorf("%s: %w", o.matrix, err)
 	}

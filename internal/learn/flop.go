@@ -7,6 +7,14 @@ import (
 	"github.com/hearsight/hearsight/internal/nn"
 )
 
+// PairFLOP is what training multiplies and adds for a pair, in steps of so many
+// pairs and with clips of the model's full length, counted as a step's are: see
+// stepFLOP. What made the image tower's input is not in it.
+func PairFLOP(spec *model.Spec, batch float64) float64 {
+	flop := towerFLOP(spec.Image, spec.Height, spec.Width) + towerFLOP(spec.Audio, spec.Frames, 1)
+	return flop + (stepFLOP(spec, 1, spec.Frames)-flop)*batch
+}
+
 // stepFLOP is what a step of training multiplies and adds (2 FLOP each) in the
 // products of its layers and of the similarities, for clips of so many frames,
 // counted as written: a convolution by Winograd or in the DFT domain does fewer.

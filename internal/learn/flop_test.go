@@ -10,6 +10,19 @@ import (
 	"github.com/hearsight/hearsight/internal/nn"
 )
 
+// TestPairFLOP: a pair's share of a step.
+func TestPairFLOP(t *testing.T) {
+	for _, similarity := range []string{nn.MISA, nn.SISA} {
+		spec := &model.Spec{
+			Image: model.Tower{Dims: 2, In: 3, Layers: []model.Layer{{Op: "conv", Name: "a", Kernel: 3, Stride: 1, Pad: 1, Channels: 4}}}, Height: 8, Width: 6,
+			Audio: model.Tower{Dims: 1, In: 5, Layers: []model.Layer{{Op: "conv", Name: "a", Kernel: 3, Stride: 1, Pad: 1, Channels: 4}}}, Frames: 20, Similarity: similarity,
+		}
+		if got, want := PairFLOP(spec, 32), stepFLOP(spec, 32, 20)/32; math.Abs(got-want) > 1e-6 {
+			t.Errorf("%s: %v for a pair, want %v", similarity, got, want)
+		}
+	}
+}
+
 // TestStepFLOP counts the products of every sort of layer by hand.
 func TestStepFLOP(t *testing.T) {
 	image := model.Tower{Dims: 2, In: 3, Layers: []model.Layer{

@@ -95,13 +95,14 @@ func float32s[T nn.Float](x []T) []float32 {
 	return out
 }
 
-// ReadNotes returns the notes of a model.json.
-func ReadNotes(config []byte) ([]KeyString, error) {
+// ReadSpec returns what a model.json says, which is not checked, and how many
+// parameters it claims.
+func ReadSpec(config []byte) (s Spec, parameters int, err error) {
 	var c configFile
 	if err := json.Unmarshal(config, &c); err != nil {
-		return nil, fmt.Errorf("model.json: %w", err)
+		return s, 0, fmt.Errorf("model.json: %w", err)
 	}
-	return c.Notes, nil
+	return c.Spec, c.Parameters, nil
 }
 
 // Load makes a model from the bytes of model.json and model.safetensors, which

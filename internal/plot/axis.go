@@ -108,6 +108,32 @@ func (n ticker) Ticks(lo, hi float64) []plot.Tick {
 	return ticks
 }
 
+// logTicker does the same for an axis of decimal logarithms: ticks at powers of
+// ten, and at twice and five times these where there is room for them.
+type logTicker int
+
+// Ticks implements plot.Ticker.
+func (n logTicker) Ticks(lo, hi float64) []plot.Tick {
+	first, last := math.Floor(lo), math.Ceil(hi)
+	by, mantissas := max(1, math.Ceil((hi-lo)/float64(n))), []float64{1}
+	if 3*(hi-lo) <= 2*float64(n) {
+		mantissas = []float64{1, 2, 5}
+	}
+	var ticks []plot.Tick
+	for exp := math.Ceil(first/by) * by; exp <= last; exp += by {
+		for _, m := range mantissas {
+			if v := exp + math.Log10(m); lo <= v && v <= hi {
+				label := fmt.Sprintf("%ge%g", m, exp)
+				if math.Abs(exp) < 5 {
+					label = strconv.FormatFloat(times10(m, int(exp)), 'f', -1, 64)
+				}
+				ticks = append(ticks, plot.Tick{Value: v, Label: label})
+			}
+		}
+	}
+	return ticks
+}
+
 // times10 returns m·10^exp. Dividing for negative exponents gives the float
 // nearest to 0.3 where 3·0.1 gives its neighbour.
 func times10(m float64, exp int) float64 {

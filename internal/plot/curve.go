@@ -33,7 +33,7 @@ var (
 		{R: 0xcc, G: 0x79, B: 0xa7, A: 0xff}, // reddish purple
 		{R: 0xe6, G: 0x9f, B: 0x00, A: 0xff}, // orange
 		{R: 0x56, G: 0xb4, B: 0xe9, A: 0xff}, // sky blue
-		{R: 0x00, G: 0x00, B: 0x00, A: 0xff}, // black
+		{R: 0x1a, G: 0x1a, B: 0x1a, A: 0xff}, // black, nearly: gonum leaves out black fills, which no page could set then
 	}
 	dashes = [][]vg.Length{nil, {5 * pt, 3 * pt}, {2 * pt, 2 * pt}, {8 * pt, 3 * pt, 2 * pt, 3 * pt}}
 )
@@ -147,6 +147,15 @@ func thinned(x, y []float64) []int {
 // drawable reports whether a point can be placed; NaN compares false.
 func drawable(x, y float64) bool {
 	return math.Abs(x) <= farOut && math.Abs(y) <= farOut
+}
+
+// log takes the decimal logarithm of every y, all of which are above 0.
+func (u *curve) log() {
+	for _, run := range u.runs {
+		for i := range run {
+			run[i].y = math.Log10(run[i].y)
+		}
+	}
 }
 
 // Plot draws the curve, cut off at the edges of c.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"image/color"
 	"io"
+	"math"
 	"strings"
 	"unicode/utf8"
 
@@ -27,8 +28,14 @@ type Series struct {
 type Chart struct {
 	Title, XLabel, YLabel string
 	YMin, YMax            *float64 // nil: fit to the data; curves are cut off at a given end
-	Series                []Series
-	Width, Height         int // px; 0 means 720 and 320; otherwise 160..10000 and 100..10000
+	// MayBeLog makes the y axis logarithmic where that shows more: all y are
+	// above 0, the largest is more than logFrom times the smallest, and no end
+	// is given.
+	MayBeLog bool
+	Series   []Series
+	// px; 0 means 720 and 320; otherwise 160..10000 and 100..10000. A chart
+	// narrower than legendBelow has its legend under it, which makes it higher.
+	Width, Height int
 }
 
 const (
@@ -36,6 +43,9 @@ const (
 
 	textPx, titlePx = 12, 14
 	marginPx        = 8
+
+	legendBelow = 560 // px
+	logFrom     = 50
 )
 
 var (
@@ -43,8 +53,8 @@ var (
 	gridColor = color.RGBA{R: 0xe3, G: 0xe3, B: 0xe3, A: 0xff}
 )
 
-// SVG draws c on a white ground: axes, a grid, and beside them a legend when
-// there is more than one series. Text stays text, in a font family every reader
+// SVG draws c on a white ground: axes, a grid, and beside or below them a legend
+// when there is more than one series. Text stays text, in a font family every reader
 // has or can replace. A series of more than 2,000 points is thinned, extremes
 // kept. The error is the first series whose lengths disagree, a bad size or
 // range, or w's.
@@ -58,23 +68,42 @@ func SVG(w io.Writer, c Chart) error {
 		return err
 	}
 	xs, ys := spans(curves)
+	log := c.MayBeLog && c.YMin == nil && c.YMax == nil && ys.lo > 0 && ys.hi > logFrom*ys.lo
+	if log {
+		ys = span{math.Log10(ys.lo), math.Log10(ys.hi)}
+		for _, curve := range curves {
+			curve.log()
+		}
+	}
 	if ys, err = ys.within(c.YMin, c.YMax); err != nil {
 		return err
 	}
 	p := newPlot(c, width, height)
+	if log {
+		p.Y.Label.Text = clean(c.YLabel+", log scale", height/8)
+		p.Y.Tick.Marker = logTicker(max(2, height/50))
+	}
 	xs = xs.widened()
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = xs.lo, xs.hi, ys.lo, ys.hi
 	for _, curve := range curves {
 		p.Add(curve)
 	}
 
+	var below *legend
+	if len(curves) > 1 && width < legendBelow {
+		below = newLegend(curves, vg.Length(width-2*marginPx)*pt)
+		height += below.height()
+	}
 	canvas := vgsvg.New(vg.Length(width)*pt, vg.Length(height)*pt)
 	page := draw.New(canvas)
 	page.SetColor(color.White)
 	page.Fill(page.Rectangle.Path())
 	const m = marginPx * pt
 	page = draw.Crop(page, m, -m, m, -m)
-	if len(curves) > 1 {
+	switch {
+	case below != nil:
+		page = below.draw(page)
+	case len(curves) > 1:
 		page = drawLegend(page, curves)
 	}
 	p.Draw(page)
@@ -134,34 +163,6 @@ type frame draw.LineStyle
 func (f frame) Plot(c draw.Canvas, _ *plot.Plot) {
 	corner := c.Min
 	c.StrokeLines(draw.LineStyle(f), []vg.Point{{X: corner.X, Y: c.Max.Y}, corner, {X: c.Max.X, Y: corner.Y}})
-}
-
-// drawLegend puts the series' names in a column at the right edge of page and
-// returns what is left of page. Beside the curves rather than over them: with
-// several runs in one chart no corner is sure to be free.
-func drawLegend(page draw.Canvas, curves []*curve) draw.Canvas {
-	legend := plot.NewLegend()
-	legend.Top, legend.Left = true, true
-	legend.TextStyle.Font = sans(textPx)
-	legend.TextStyle.Color = inkColor
-	legend.ThumbnailWidth = 22 * pt
-	legend.Padding = 4 * pt
-	widest := page.Rectangle.Size().X * 2 / 5
-	// An em has at most 1 font size; names average about half of it.
-	runes := int(float64(widest-legend.ThumbnailWidth) / (textPx * pt * 0.6))
-	room := int(float64(page.Rectangle.Size().Y)/((textPx+8)*pt)) - 1
-	for i, curve := range curves {
-		if i == room-1 && len(curves) > room {
-			legend.Add(fmt.Sprintf("and %d more", len(curves)-i))
-			break
-		}
-		legend.Add(clean(curve.name, runes), curve)
-	}
-	// A seventh of air: where none of the three fonts is there, its stand-in
-	// may be wider (DejaVu Sans is, by that much).
-	width := min(legend.Rectangle(page).Size().X*8/7, widest)
-	legend.Draw(draw.Crop(page, page.Rectangle.Size().X-width, 0, 0, 0))
-	return draw.Crop(page, 0, -width-16*pt, 0, 0)
 }
 
 // writeSVG writes canvas with two of gonum's attributes replaced. Its size is

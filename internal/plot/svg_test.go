@@ -231,6 +231,78 @@ func TestLegendFits(t *testing.T) {
 	}
 }
 
+// TestLegendBelow: a narrow chart has its names under it, all of them or some
+// and how many more, and its plot is as wide as without.
+func TestLegendBelow(t *testing.T) {
+	for _, tc := range []struct{ series, names, more, height int }{
+		{1, 0, 0, 260}, {2, 2, 0, 260 + 18 + 8}, {12, 12, 0, 260 + 6*18 + 8}, {40, 19, 21, 260 + 10*18 + 8},
+	} {
+		c := Chart{Width: 420, Height: 260}
+		for i := range tc.series {
+			c.Series = append(c.Series, Series{Name: fmt.Sprintf("VGG19_LSTM(R) %d", i%10), X: []float64{0, 1}, Y: []float64{0, float64(i)}})
+		}
+		d := parseSVG(t, c)
+		names := 0
+		for _, s := range d.texts {
+			if strings.HasPrefix(s, "VGG19") {
+				names++
+			}
+		}
+		if more := fmt.Sprintf("and %d more", tc.more); names != tc.names || d.has(more) != (tc.more > 0) {
+			t.Errorf("%d series: %d names, %q is there: %v", tc.series, names, more, d.has(more))
+		}
+		if want := fmt.Sprintf("420x%d", tc.height); d.size != want {
+			t.Errorf("%d series: size %s, want %s", tc.series, d.size, want)
+		}
+	}
+}
+
+// TestMayBeLog: an axis is logarithmic where that shows more, and only there.
+func TestMayBeLog(t *testing.T) {
+	zero := 0.0
+	for name, tc := range map[string]struct {
+		y    []float64
+		min  *float64
+		want bool
+	}{
+		"wide":   {[]float64{5, .5, .05, nan}, nil, true},
+		"narrow": {[]float64{2, 1, .05}, nil, false},
+		"zero":   {[]float64{5, 0, .05}, nil, false},
+		"given":  {[]float64{5, .5, .05}, &zero, false},
+		"far":    {[]float64{5e-324, 1, 9e99}, nil, true},
+	} {
+		x := []float64{0, 1, 2, 3}[:len(tc.y)]
+		d := parseSVG(t, Chart{YLabel: "loss", MayBeLog: true, YMin: tc.min, Series: []Series{{X: x, Y: tc.y}}})
+		if got := d.has("loss, log scale"); got != tc.want {
+			t.Errorf("%s: logarithmic: %v, want %v", name, got, tc.want)
+		}
+		if name == "wide" && !(d.has("0.05") && d.has("0.5") && d.has("5") && d.has("0.1")) {
+			t.Errorf("%s: ticks %q", name, d.texts)
+		}
+	}
+}
+
+// TestThemed: every colour is the page's to set, and as drawn where it is not.
+func TestThemed(t *testing.T) {
+	c := Chart{XLabel: "step"}
+	for i := range 8 {
+		c.Series = append(c.Series, Series{Name: fmt.Sprint(i), X: []float64{0, 1}, Y: []float64{0, float64(i)}})
+	}
+	var b bytes.Buffer
+	if err := SVG(&b, c); err != nil {
+		t.Fatal(err)
+	}
+	svg := string(Themed(b.Bytes()))
+	for _, want := range []string{"fill:var(--plot-ground,#FFFFFF)", "fill:var(--plot-ink,#333333)", "stroke:var(--plot-grid,#E3E3E3)", "stroke:var(--plot-1,#0072B2)", "stroke:var(--plot-7,#1A1A1A)"} {
+		if !strings.Contains(svg, want) {
+			t.Errorf("a themed chart lacks %s", want)
+		}
+	}
+	if strings.Contains(svg, ":#") {
+		t.Error("a themed chart has colours of its own")
+	}
+}
+
 func TestClean(t *testing.T) {
 	if got, want := clean(" a\x00\x1b\nb\xff\ufffe ", 9), "a b\uFFFD"; got != want {
 		t.Errorf("clean = %q, want %q", got, want)
@@ -278,6 +350,8 @@ func TestSVGAnyInput(t *testing.T) {
 				Y:    rapid.SliceOfN(value, n, n).Draw(t, "y"),
 			})
 		}
+		c.MayBeLog = rapid.Bool().Draw(t, "log")
+		c.Width = rapid.SampledFrom([]int{0, 160, 420}).Draw(t, "width")
 		for _, end := range []**float64{&c.YMin, &c.YMax} {
 			if rapid.Bool().Draw(t, "fixed") {
 				v := value.Draw(t, "end")

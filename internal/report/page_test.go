@@ -2,21 +2,38 @@ package report
 
 import (
 	"bytes"
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hearsight/hearsight/internal/plot"
 )
 
 func page() Page {
 	r := Recall{P1: .07, P5: .47, P10: .76, P10Low: .67, P10High: .83, MedianRank: 6, MRR: .25, Chance1: .01, Chance10: .1, TiedQueries: 2}
+	line := []Line{{Name: "a line", Recall: Recall{N: 77, P1: .25}}}
+	loss := 1.25
 	return Page{
-		Title:    "Hearsight",
-		Systems:  []System{{Name: "VGG16_5", Set: "validation", Pairs: 100, ToPhoto: r, ToSpeech: r, Settings: []Setting{{"batch", "4"}}}, {Name: "VGG19_GRU", Set: "validation", Pairs: 100}},
-		Curves:   []Curve{{Caption: "loss", SVG: []byte("<?xml version=\"1.0\"?><svg></svg>")}},
-		Examples: []Example{{Kind: "best", Caption: "a dog <b>runs</b>", Photo: []byte("\x89PNG..."), Clip: []byte("RIFF"), Clipped: "audio/wav"}},
-		Rejects:  []Reject{{"x.jpg", "photos", "not a photo: <script>alert(1)</script>"}},
-		Spec:     "version: 1",
+		Title: "Hearsight",
+		Systems: []System{
+			{
+				Name: "VGG16_5", Set: "validation", Main: true, Pairs: 100, ToPhoto: r, ToSpeech: Recall{P1: .11}, Settings: []Setting{{"batch", "4"}},
+				Draws: line, Bootstrap: line, ByWords: line, ByVoice: line, Hardest: []Hard{{Caption: "a <cat>", Rank: 42.5}},
+				Confusion: []Confusion{{Of: "voice", Labels: []string{"her", "him"}, Rows: []ConfusionRow{{"her", []Cell{{3, 100}, {0, 0}}}, {"him", []Cell{{1, 33}, {0, 0}}}}}},
+			},
+			{Name: "VGG16_5", Set: "hard", Pairs: 10},
+			{Name: "VGG19_GRU", Set: "validation", Main: true, Pairs: 100},
+		},
+		Curves: []Curve{{Caption: "loss", SVG: []byte("<?xml version=\"1.0\"?><svg></svg>")}},
+		Costs:  []Cost{{Name: "VGG16_5", Parameters: 4725504, PairsSeen: 9600, PairFLOP: 2.5e9, FLOP: 2.4e13, Loss: &loss}},
+		Examples: []Example{
+			{Kind: "best", Caption: "a dog <b>runs</b>", Photo: []byte("\x89PNG..."), Clip: []byte("RIFF"), Clipped: "audio/wav", Rank: 1, Lead: .5, Matchmap: []byte("\x89PNG map")},
+			{Kind: "worst", Silent: true, Rank: 9, Score: 1, Best: 2},
+		},
+		Rejects: []Reject{{"x.jpg", "photos", "not a photo: <script>alert(1)</script>"}},
+		Spec:    "version: 1",
 	}
 }
 
@@ -26,7 +43,10 @@ func TestWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	html := b.String()
-	for _, want := range []string{"VGG16_5", ".76 <small>0.67–0.83</small>", "not reported", "a dog &lt;b&gt;runs", "&lt;script&gt;", "data:image/png;base64,", "data:audio/wav;base64,", "<svg></svg>", "version: 1", "2 queries tie"} {
+	for _, want := range []string{"VGG16_5", ".76 <small>0.67–0.83</small>", "not reported", "a dog &lt;b&gt;runs", "&lt;script&gt;", "data:image/png;base64,", "data:audio/wav;base64,", "<svg></svg>", "version: 1", "2 queries tie",
+		"<td>a line</td><td>77</td><td>.25", `<td class="wide">a &lt;cat&gt;</td><td>42.5</td>`, "Confusion by voice", `calc(33 * .0045))">1</td>`, ".67 to .83",
+		"<td>4.73 M</td>", "<td>9600</td>", "<td>2.5 G</td>", "<td>24 T</td>", "<td>1.250</td>", "hearsight log --list",
+		`alt="where photo and sound match"`, "0.5 ahead of the next photo", "no room for its sound", "rank 9, score 1 against 2"} {
 		if !strings.Contains(html, want) {
 			t.Errorf("page lacks %q", want)
 		}
@@ -36,6 +56,69 @@ func TestWrite(t *testing.T) {
 	}
 	if m := regexp.MustCompile(`(?:src|href)="(?:https?:)?//[^"]*"`).FindString(html); m != "" {
 		t.Errorf("page loads %s from the network", m)
+	}
+}
+
+// TestPaperBesideMain: the paper's figures stand beside the set they are of.
+func TestPaperBesideMain(t *testing.T) {
+	var b bytes.Buffer
+	if err := Write(&b, page()); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(b.String(), `<td class="first">.07</td><td>.47</td><td>.76</td>`); n != 1 {
+		t.Errorf("the paper's figures of VGG16_5 stand there %d times, want 1", n)
+	}
+	p := page()
+	p.Systems = p.Systems[1:2]
+	b.Reset()
+	if err := Write(&b, p); err != nil || strings.Contains(b.String(), ".67 to .83") {
+		t.Errorf("a page without the paper's systems speaks of it (%v)", err)
+	}
+}
+
+// TestManyRejects: a page lists some, and says how many more there are.
+func TestManyRejects(t *testing.T) {
+	var p Page
+	for i := range maxRejects + 7 {
+		p.Rejects = append(p.Rejects, Reject{Item: fmt.Sprintf("item %d.", i)})
+	}
+	var b bytes.Buffer
+	if err := Write(&b, p); err != nil {
+		t.Fatal(err)
+	}
+	if html := b.String(); strings.Count(html, "<td>item ") != maxRejects || !strings.Contains(html, "and 7 more") {
+		t.Errorf("of %d rejects %d are listed", len(p.Rejects), strings.Count(html, "<td>item "))
+	}
+}
+
+// TestTheme: what the page sets for the dark are the colours that charts have.
+func TestTheme(t *testing.T) {
+	c := plot.Chart{}
+	for i := range 7 {
+		c.Series = append(c.Series, plot.Series{Name: "a", X: []float64{0, 1}, Y: []float64{0, float64(i)}})
+	}
+	var b bytes.Buffer
+	if err := plot.SVG(&b, c); err != nil {
+		t.Fatal(err)
+	}
+	used := regexp.MustCompile(`var\((--plot-\w+),`).FindAllStringSubmatch(inlineSVG(b.Bytes()), -1)
+	names := map[string]bool{}
+	for _, m := range used {
+		names[m[1]] = true
+		if !strings.Contains(pageHTML, m[1]+": #") {
+			t.Errorf("the page does not set %s", m[1])
+		}
+	}
+	if len(names) != 10 {
+		t.Errorf("charts have %d colours, want 10", len(names))
+	}
+}
+
+func TestSI(t *testing.T) {
+	for x, want := range map[float64]string{0: "–", 300: "300", 9600: "9600", 12345: "12.3 k", 999_600: "1 M", 121_792: "122 k", 1.94e14: "194 T"} {
+		if got := si(x); got != want {
+			t.Errorf("si(%v) = %q, want %q", x, got, want)
+		}
 	}
 }
 

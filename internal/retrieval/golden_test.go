@@ -1,6 +1,7 @@
 package retrieval
 
 import (
+	"context"
 	"encoding/json"
 	"math"
 	"os"
@@ -54,7 +55,7 @@ func TestGolden(t *testing.T) {
 }
 
 func goldenEntry(t *testing.T, path, entry string, want map[string]json.RawMessage) {
-	g, err := ReadMatrix(path)
+	g, err := ReadMatrix(context.Background(), path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +63,7 @@ func goldenEntry(t *testing.T, path, entry string, want map[string]json.RawMessa
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := s.Evaluate(Options{Seed: 1})
+	r, err := s.Evaluate(context.Background(), Options{Seed: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

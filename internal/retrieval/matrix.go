@@ -3,6 +3,7 @@ package retrieval
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -32,8 +33,9 @@ type Grid struct {
 // ReadMatrix reads a matrix of similarities: a .npy array of two dimensions, or
 // text with a line a row, its cells separated by commas, tabs, semicolons or
 // spaces. Text may name its columns in its first line and its rows in its first
-// cell. What is no finite number is an error that says where.
-func ReadMatrix(path string) (*Grid, error) {
+// cell. What is no finite number is an error that says where. Of text, tell, if
+// not nil, is told how many of how many bytes are read.
+func ReadMatrix(ctx context.Context, path string, tell func(done, all int64)) (*Grid, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -54,10 +56,30 @@ func ReadMatrix(path string) (*Grid, error) {
 	var g *Grid
 	if bytes.Equal(head[:n], []byte("\x93NUMPY")) {
 		g, err = readNPY(path)
-	} else if g, err = parseText(f); err != nil {
+	} else if g, err = parseText(&watched{ctx: ctx, r: f, all: info.Size(), tell: tell}); err != nil {
 		err = fmt.Errorf("read %s: %w", path, err)
 	}
 	return g, err
+}
+
+// watched is a reader that ends with its context.
+type watched struct {
+	ctx       context.Context
+	r         io.Reader
+	done, all int64
+	tell      func(done, all int64)
+}
+
+func (w *watched) Read(b []byte) (int, error) {
+	if err := w.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := w.r.Read(b)
+	w.done += int64(n)
+	if w.tell != nil {
+		w.tell(w.done, w.all)
+	}
+	return n, err
 }
 
 func readNPY(path string) (*Grid, error) {

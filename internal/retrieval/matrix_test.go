@@ -2,6 +2,7 @@ package retrieval
 
 import (
 	"bytes"
+	"context"
 	"math"
 	"os"
 	"path/filepath"
@@ -80,7 +81,7 @@ func TestReadMatrix(t *testing.T) {
 	if err := npy.Write(&b, []int{2, 3}, []float32{1, 2, 3, 4, 5, 6}); err != nil {
 		t.Fatal(err)
 	}
-	g, err := ReadMatrix(write(t, "a.npy", b.Bytes()))
+	g, err := ReadMatrix(context.Background(), write(t, "a.npy", b.Bytes()), nil)
 	if want := (&Grid{Rows: 2, Columns: 3, S: []float64{1, 2, 3, 4, 5, 6}}); err != nil || !cmp.Equal(g, want) {
 		t.Errorf("ReadMatrix = %+v, %v", g, err)
 	}
@@ -93,7 +94,7 @@ func TestReadMatrix(t *testing.T) {
 		if err := npy.Write(&b, shape, make([]float32, n)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := ReadMatrix(write(t, "b.npy", b.Bytes())); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "b.npy") {
+		if _, err := ReadMatrix(context.Background(), write(t, "b.npy", b.Bytes()), nil); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "b.npy") {
 			t.Errorf("error %v, want %q", err, want)
 		}
 	}
@@ -101,10 +102,10 @@ func TestReadMatrix(t *testing.T) {
 	if err := npy.Write(&b, []int{1, 2}, []float64{1, math.NaN()}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ReadMatrix(write(t, "c.npy", b.Bytes())); err == nil || !strings.Contains(err.Error(), "row 1, column 2: NaN is no similarity") {
+	if _, err := ReadMatrix(context.Background(), write(t, "c.npy", b.Bytes()), nil); err == nil || !strings.Contains(err.Error(), "row 1, column 2: NaN is no similarity") {
 		t.Errorf("not a number: %v", err)
 	}
-	if _, err := ReadMatrix(t.TempDir()); err == nil || !strings.Contains(err.Error(), "not a regular file") {
+	if _, err := ReadMatrix(context.Background(), t.TempDir(), nil); err == nil || !strings.Contains(err.Error(), "not a regular file") {
 		t.Errorf("a folder: %v", err)
 	}
 }
@@ -123,7 +124,7 @@ func TestHostileMatrix(t *testing.T) {
 			continue
 		}
 		n++
-		g, err := ReadMatrix(sharedtest.Path(t, "badinputs", name))
+		g, err := ReadMatrix(context.Background(), sharedtest.Path(t, "badinputs", name), nil)
 		switch {
 		case err != nil && (!strings.Contains(err.Error(), filepath.Base(name)) || strings.Contains(err.Error(), "\n") || len(err.Error()) > 1000):
 			t.Errorf("%s: the error is not a line that names it: %.300q", name, err)
@@ -248,7 +249,7 @@ func FuzzScore(f *testing.F) {
 		if err != nil {
 			return
 		}
-		r, err := s.Evaluate(Options{Draws: 2, DrawPhotos: 2})
+		r, err := s.Evaluate(context.Background(), Options{Draws: 2, DrawPhotos: 2})
 		if err != nil {
 			return
 		}

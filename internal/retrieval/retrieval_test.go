@@ -1,6 +1,7 @@
 package retrieval
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -40,7 +41,7 @@ func noisy(photos, each int, signal float64, seed uint64) *Set {
 
 func evaluate(t *testing.T, s *Set, o Options) *Result {
 	t.Helper()
-	r, err := s.Evaluate(o)
+	r, err := s.Evaluate(context.Background(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -365,7 +366,7 @@ func TestEvaluateRefuses(t *testing.T) {
 	} {
 		s := noisy(3, 1, 1, 1)
 		change(s)
-		if _, err := s.Evaluate(Options{}); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := s.Evaluate(context.Background(), Options{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
 	}

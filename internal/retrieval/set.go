@@ -1,6 +1,7 @@
 package retrieval
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"math"
@@ -29,6 +30,8 @@ type Options struct {
 	Seed       int64 // of draws and resamples
 	Draws      int   // disjoint draws of photos; 0 for none
 	DrawPhotos int   // photos of each
+
+	Phase func(what string) // told what is being done, if not nil: for those who wait
 }
 
 // A Result is a set's scores.
@@ -68,8 +71,8 @@ func (s *Set) partners() ([]int, error) {
 }
 
 // Evaluate scores the set. A similarity that is no finite number is an error
-// that names the pair.
-func (s *Set) Evaluate(o Options) (*Result, error) {
+// that names the pair; so is the end of ctx.
+func (s *Set) Evaluate(ctx context.Context, o Options) (*Result, error) {
 	of, err := s.partners()
 	if err != nil {
 		return nil, err
@@ -79,8 +82,20 @@ func (s *Set) Evaluate(o Options) (*Result, error) {
 			return nil, fmt.Errorf("set %s: the similarity of photo %q and caption %q is %v", s.Name, s.Photos[k/s.Matrix.Clips], s.Captions[k%s.Matrix.Clips].ID, v)
 		}
 	}
+	phase := func(what string) error {
+		if o.Phase != nil {
+			o.Phase(what)
+		}
+		return ctx.Err()
+	}
+	if err := phase("rank photos for each caption"); err != nil {
+		return nil, err
+	}
 	toImage, err := s.Matrix.Ranks(SpeechToImage, of)
 	if err != nil {
+		return nil, err
+	}
+	if err := phase("rank captions for each photo"); err != nil {
 		return nil, err
 	}
 	toSpeech, err := s.Matrix.Ranks(ImageToSpeech, of)
@@ -92,14 +107,22 @@ func (s *Set) Evaluate(o Options) (*Result, error) {
 		SpeechToImage: recall(toImage), ImageToSpeech: recall(toSpeech),
 	}}
 	m := &r.Metrics
+	if err := phase("draw bootstrap intervals"); err != nil {
+		return nil, err
+	}
 	m.SpeechToImage.Bootstrap = bootstrap(toImage, func(r Rank) int { return of[r.Query] }, o.Seed)
 	m.ImageToSpeech.Bootstrap = bootstrap(toSpeech, func(r Rank) int { return r.Query }, o.Seed)
-	m.ImageToSpeech.All = s.allRight(of)
+	if err := phase("place each caption among those of other photos"); err != nil {
+		return nil, err
+	}
 	m.GroupRight = s.groups(of)
 	caption := func(j int) string { return s.Captions[j].ID }
 	photo := func(i int) string { return s.Photos[i] }
 	r.Ranks = append(rankRows(s.Name, table.SpeechToImage, toImage, caption, photo), rankRows(s.Name, table.ImageToSpeech, toSpeech, photo, caption)...)
-	r.Queries = s.queries(of, toImage)
+	if r.Queries, err = s.queries(ctx, of, toImage); err != nil {
+		return nil, err
+	}
+	m.ImageToSpeech.All = s.allRight(of, r.Queries)
 	if m.Draws, err = s.draw(o, of, r.Queries); err != nil {
 		return nil, err
 	}
@@ -146,51 +169,7 @@ func (s *Set) digest(of []int) string {
 	return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(strings.Join(lines, ""))))
 }
 
-// queries makes the row of each caption.
-func (s *Set) queries(of []int, toImage []Rank) []table.Query {
-	out := make([]table.Query, len(of))
-	for j, c := range s.Captions {
-		q := &out[j]
-		*q = table.Query{
-			Caption: c.ID, Set: s.Name, Photo: c.PhotoID, Text: c.Text, Words: int32(len(strings.Fields(c.Text))), Voice: c.Voice,
-			Rank: toImage[j].Rank, WorstRank: float64(toImage[j].Worst()), Score: toImage[j].Score, DrawRank: math.NaN(),
-		}
-		var i, k int
-		if i, q.ImpostorScore = best(of[j], len(s.Photos), func(i int) (int, float64) { return i, s.at(i, j) }); i >= 0 {
-			q.Impostor = s.Photos[i]
-		}
-		wrong := func(k int) (int, float64) { return of[k], s.at(of[j], k) }
-		if k, q.ImpostorCaptionScore = best(of[j], len(of), wrong); k >= 0 {
-			q.ImpostorCaption = s.Captions[k].ID
-		}
-		greater, equal := 0, 0
-		for k := range of {
-			switch i, v := wrong(k); {
-			case i == of[j]:
-			case v > q.Score:
-				greater++
-			case v == q.Score:
-				equal++
-			}
-		}
-		q.PhotoRank, q.PhotoWorstRank = float64(greater+1)+float64(equal)/2, float64(greater+equal+1)
-	}
-	return out
-}
-
 func (s *Set) at(photo, caption int) float64 { return s.Matrix.S[photo*s.Matrix.Clips+caption] }
-
-// best is the candidate of the highest score, and that score, among n whose
-// photo is not right: the first of equals; -1 and NaN if there is none.
-func best(right, n int, candidate func(int) (photo int, score float64)) (int, float64) {
-	best, score := -1, math.NaN()
-	for c := range n {
-		if p, v := candidate(c); p != right && (best < 0 || v > score) {
-			best, score = c, v
-		}
-	}
-	return best, score
-}
 
 // groups says, for sets whose captions come in groups of near-equals, how often
 // a caption scores its own photo above every other photo of its group. Equals

@@ -2,7 +2,6 @@ package eval
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/hearsight/hearsight/artifacts"
@@ -26,7 +25,7 @@ func score(ctx context.Context, t *stage.Task, p Params, m *model.Model[float32]
 	}
 	var voices map[string]string
 	if speech := t.Input("speech"); speech != nil {
-		if voices, err = voicesOf(speech, p, d); err != nil {
+		if voices, err = voicesOf(ctx, speech, p, d); err != nil {
 			return nil, fmt.Errorf("read speech: %w", err)
 		}
 	}
@@ -40,7 +39,7 @@ func score(ctx context.Context, t *stage.Task, p Params, m *model.Model[float32]
 		if err != nil {
 			return nil, fmt.Errorf("set %s: %w", name, err)
 		}
-		r, err := s.Evaluate(retrieval.Options{Seed: p.Seed, Draws: p.Draws, DrawPhotos: p.DrawPhotos})
+		r, err := s.Evaluate(ctx, retrieval.Options{Seed: p.Seed, Draws: p.Draws, DrawPhotos: p.DrawPhotos})
 		if err != nil {
 			return nil, err
 		}
@@ -60,34 +59,21 @@ func score(ctx context.Context, t *stage.Task, p Params, m *model.Model[float32]
 }
 
 // voicesOf says who speaks each caption that is scored.
-func voicesOf(speech *artifacts.Artifact, p Params, d *dataset.Data) (voices map[string]string, err error) {
+func voicesOf(ctx context.Context, speech *artifacts.Artifact, p Params, d *dataset.Data) (voices map[string]string, err error) {
 	scored := map[string]bool{}
 	for _, name := range p.Sets {
 		for _, pair := range d.Split(name) {
 			scored[pair.ID] = true
 		}
 	}
-	entries, err := rows.List(table.Clips, speech)
-	if err != nil {
-		return nil, err
-	}
-	set, err := rows.Open(table.Clips, speech)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, set.Close()) }()
 	voices = map[string]string{}
-	for _, e := range entries {
-		if !scored[e.ID] {
-			continue
+	_, err = rows.Each(table.Clips.Light(), speech, func(clip table.Clip) error {
+		if scored[clip.ID] {
+			voices[clip.ID] = clip.Voice
 		}
-		clip, err := set.Row(e.Ref)
-		if err != nil {
-			return nil, err
-		}
-		voices[e.ID] = clip.Voice
-	}
-	return voices, nil
+		return ctx.Err()
+	})
+	return voices, err
 }
 
 // fits says whether a model takes what the data look like. A model of 40

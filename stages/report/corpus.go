@@ -51,10 +51,19 @@ func corpus(ctx context.Context, s Sources, rejects []report.Reject) (*report.Co
 // captionFacts counts captions and photos.
 func captionFacts(c *report.Corpus, s Sources) error {
 	splits, photos, n := map[string]int{}, map[string]bool{}, 0
+	var lengths []float64
+	words := map[string]bool{}
 	for i, art := range s.Pairs {
 		_, err := rows.Each(table.Captions, art, func(caption table.Caption) error {
 			n++
 			splits[caption.Split]++
+			said := strings.Fields(caption.Text)
+			if len(said) > 0 {
+				lengths = append(lengths, float64(len(said)))
+			}
+			for _, w := range said {
+				words[strings.ToLower(strings.Trim(w, ".,;:!?\"'()"))] = true
+			}
 			if caption.PhotoID != "" {
 				photos[caption.PhotoID] = true
 			}
@@ -76,6 +85,38 @@ func captionFacts(c *report.Corpus, s Sources) error {
 		of = fmt.Sprintf(" of %d photos", len(photos))
 	}
 	c.Facts = append(c.Facts, report.Setting{Name: "captions", Value: fmt.Sprintf("%d%s (%s)", n, of, strings.Join(text, ", "))})
+	if len(lengths) > 0 {
+		slices.Sort(lengths)
+		c.Facts = append(c.Facts, report.Setting{Name: "words of a caption", Value: fmt.Sprintf("%.0f to %.0f, half of them within %.0f to %.0f; %d different words in all",
+			lengths[0], last(lengths), quantile(lengths, .25), quantile(lengths, .75), len(words))})
+	}
+	return photoFacts(c, s)
+}
+
+// photoFacts says how large the photos are.
+func photoFacts(c *report.Corpus, s Sources) error {
+	formats := map[string]int{}
+	var widths, heights []float64
+	for i, art := range s.Pairs {
+		_, err := rows.Each(table.Photos.Light(), art, func(p table.Photo) error {
+			formats[p.Format]++
+			widths, heights = append(widths, float64(p.Width)), append(heights, float64(p.Height))
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("pairs %d: %w", i+1, err)
+		}
+	}
+	if len(widths) == 0 {
+		return nil
+	}
+	slices.Sort(widths)
+	slices.Sort(heights)
+	var text []string
+	for _, k := range counts(formats) {
+		text = append(text, fmt.Sprintf("%d %s", k.N, k.Name))
+	}
+	c.Facts = append(c.Facts, report.Setting{Name: "photos", Value: fmt.Sprintf("%s; %.0f to %.0f px wide, %.0f to %.0f px high", strings.Join(text, ", "), widths[0], last(widths), heights[0], last(heights))})
 	return nil
 }
 
@@ -173,7 +214,7 @@ func histogram(values []float64, x string) ([]byte, error) {
 	}
 	line.X, line.Y = append(line.X, hi), append(line.Y, 0)
 	var b bytes.Buffer
-	err := plot.SVG(&b, plot.Chart{XLabel: x, YLabel: "clips", YMin: &zero, Series: []plot.Series{line}, Width: 560, Height: 260})
+	err := plot.SVG(&b, plot.Chart{XLabel: x, YLabel: "clips", YMin: &zero, Series: []plot.Series{line}, Width: chartWidth, Height: chartHeight})
 	return b.Bytes(), err
 }
 

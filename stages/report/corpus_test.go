@@ -23,8 +23,9 @@ func TestCorpus(t *testing.T) {
 		{ID: "c", Seconds: 3, LoudnessLUFS: -10},
 	}
 	src := Sources{
-		Pairs: []*artifacts.Artifact{stagetest.Artifact(t, s, "pairs", stagetest.Part("captions.parquet", table.Captions, table.Caption{ID: "a", PhotoID: "p", Split: "train"}, table.Caption{ID: "b", PhotoID: "p", Split: "validation"}))},
-		WAV:   []*artifacts.Artifact{stagetest.Artifact(t, s, "wav", stagetest.Part("clips-00.parquet", table.Clips, clips...))},
+		Pairs: []*artifacts.Artifact{stagetest.Artifact(t, s, "pairs", stagetest.Part("captions.parquet", table.Captions, table.Caption{ID: "a", PhotoID: "p", Split: "train", Text: "A dog runs."}, table.Caption{ID: "b", PhotoID: "p", Split: "validation", Text: "a dog"}),
+			stagetest.Part("photos-00.parquet", table.Photos, table.Photo{ID: "p", Format: "jpeg", Width: 500, Height: 375, Bytes: []byte("x")}))},
+		WAV: []*artifacts.Artifact{stagetest.Artifact(t, s, "wav", stagetest.Part("clips-00.parquet", table.Clips, clips...))},
 		Speech: []*artifacts.Artifact{stagetest.Artifact(t, s, "speech", stagetest.Part("clips-00.parquet", table.Clips,
 			table.Clip{ID: "a", Voice: "en-us"}, table.Clip{ID: "b", Voice: "en-gb"}, table.Clip{ID: "c", Voice: "en-gb"}))},
 		Rejects: []*artifacts.Artifact{rejects(t, s,
@@ -38,6 +39,8 @@ func TestCorpus(t *testing.T) {
 	want := &report.Corpus{
 		Facts: []report.Setting{
 			{Name: "captions", Value: "2 of 1 photos (1 train, 1 validation)"},
+			{Name: "words of a caption", Value: "2 to 3, half of them within 2 to 3; 3 different words in all"},
+			{Name: "photos", Value: "1 jpeg; 500 to 500 px wide, 375 to 375 px high"},
 			{Name: "clips", Value: "3, 6.0 s in all"},
 			{Name: "lengths", Value: "1.00 to 3.00 s, half of them within 2.00 to 3.00 s"},
 			{Name: "loudness", Value: "-30.0 to -10.0 LUFS, half of them within -20.0 to -10.0"},

@@ -1,13 +1,17 @@
 package report
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"image"
+	"image/jpeg"
 
 	"github.com/hearsight/hearsight/artifacts"
 	"github.com/hearsight/hearsight/internal/report"
 	"github.com/hearsight/hearsight/internal/rows"
 	"github.com/hearsight/hearsight/internal/table"
+	"github.com/hearsight/hearsight/internal/vision"
 )
 
 // library finds captions, photos and clips by their ids in any number of data
@@ -106,6 +110,9 @@ func (l *library) example(kind, system string, q table.Rank) (report.Example, er
 	c, ok, err := l.clips.row(q.Query)
 	if ok && err == nil {
 		e.Clip, e.Clipped = c.Audio, "audio/"+c.Format
+		if len(e.Clip) > maxClip {
+			e.Clip, e.Silent = nil, true
+		}
 	}
 	return e, err
 }
@@ -115,5 +122,42 @@ func (l *library) photo(id string) ([]byte, error) {
 	if !ok {
 		return nil, fmt.Errorf("pairs hold no photo %q: are they those that were scored?", id)
 	}
-	return p.Bytes, err
+	if err != nil {
+		return nil, err
+	}
+	if p.Bytes, err = shown(p.Bytes); err != nil {
+		return nil, fmt.Errorf("photo %q: %w", id, err)
+	}
+	return p.Bytes, nil
+}
+
+// Bounds of what is on a page as it is.
+const (
+	maxClip  = 2 << 20   // bytes of a clip: 45 s of what decode makes
+	maxPhoto = 150 << 10 // bytes of a photo
+	photoPx  = 640       // longest side of a photo that was made smaller
+)
+
+// shown is a photo as a page has it: small, and in a format that browsers know.
+func shown(photo []byte) ([]byte, error) {
+	format := vision.Sniff(photo)
+	if len(photo) <= maxPhoto && format != "bmp" && format != "tiff" {
+		return photo, nil
+	}
+	m, _, err := vision.Decode(photo)
+	if err != nil {
+		return nil, err
+	}
+	m = vision.Orient(m, vision.Orientation(photo))
+	if long := max(m.W, m.H); long > photoPx {
+		m = vision.Resize(m, max(1, m.W*photoPx/long), max(1, m.H*photoPx/long), vision.Bilinear)
+	}
+	out := image.NewRGBA(image.Rect(0, 0, m.W, m.H))
+	for i := range m.W * m.H {
+		copy(out.Pix[4*i:], m.Pix[3*i:][:3])
+		out.Pix[4*i+3] = 0xff
+	}
+	var b bytes.Buffer
+	err = jpeg.Encode(&b, out, &jpeg.Options{Quality: 85})
+	return b.Bytes(), err
 }

@@ -1,6 +1,9 @@
 // Package report makes the page that a run ends in: one HTML file with the
-// table of scores beside the paper's, training curves, the best and the worst
-// queries with photos and sound, what was set aside and how it was all made.
+// table of scores beside the paper's, and what stands behind each score; training
+// curves over each other, what the models cost, what there was to learn from, the
+// best and the worst queries with photos and sound, what was set aside and how it
+// was all made. Its size is bounded: large photos are made smaller, and clips are
+// left out once they are too many bytes.
 //
 // As an artifact the page holds no clock. `hearsight report` makes the same page
 // from the same artifacts by Collect and adds what the journal knows: dates,
@@ -21,7 +24,7 @@ import (
 var Kind = stage.New(stage.Kind{
 	Name:    "report",
 	Doc:     "write scores, curves, examples and rejects as one HTML page",
-	Version: 2,
+	Version: 3,
 	Inputs: []stage.Input{
 		{Name: "scores", Doc: "the systems to show", Types: []string{"scores"}, Many: true},
 		{Name: "models", Doc: "their models, for the curves", Types: []string{"model"}, Many: true, Optional: true},

@@ -146,6 +146,7 @@ func TestPage(t *testing.T) {
 		"<h1>Tests &amp; trials</h1>", "VGG16_5", "mine", "<small>hard</small>", ".70 <small>0.31–0.87</small>", "2 queries tie", "chance",
 		"note of VGG16_5; of two photos that differ only in relation or size the right one scores higher for 75 % of queries",
 		"Training loss", "P@10 on the validation pairs", "head and conv5 (2)", // models of equal names are told apart
+		"Models and what they cost", "<td>head and conv5 (3)</td>",
 		"x.mp3", "truncated &lt;MP3&gt;", "y.jpg", "z.jpg", "version: 1 # &lt;spec&gt;", "head and conv5", "caption &lt;5&gt;",
 		data(sound(0)), data(photo(0)), "rank 6, score 2.5 against 3.25",
 	} {
@@ -191,7 +192,7 @@ func TestExamples(t *testing.T) {
 		t.Errorf("%d examples, %v; want %d", len(got.Examples), err, queries)
 	}
 	src.Scores = []*artifacts.Artifact{in["scores"][1], in["scores"][0]} // the best of them, whatever the order
-	if got, err = Collect(context.Background(), src); err != nil || got.Examples[0].System != "VGG16_5" || got.Systems[0].Name != "mine" {
+	if got, err = Collect(context.Background(), src); err != nil || got.Examples[0].System != "VGG16_5" || got.Systems[0].Name != "mine" || got.Systems[0].Best || !got.Systems[2].Best || got.Systems[3].Best {
 		t.Errorf("examples of %q, %v", got.Examples[0].System, err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -209,7 +210,8 @@ func TestChance(t *testing.T) {
 		t.Fatalf("%d systems, %v", len(got.Systems), err)
 	}
 	a, hard := got.Systems[0], got.Systems[1]
-	if a.ToPhoto.Chance1 != 1./20 || a.ToPhoto.Chance10 != .5 || a.ToSpeech.Chance1 != 1./40 || a.ToSpeech.Chance10 != .25 {
+	off := func(got, want float64) bool { return math.Abs(got-want) > 1e-12 }
+	if off(a.ToPhoto.Chance1, 1./20) || off(a.ToPhoto.Chance10, .5) || off(a.ToSpeech.Chance1, 1./40) || off(a.ToSpeech.Chance10, .25) {
 		t.Errorf("chance %+v, %+v", a.ToPhoto, a.ToSpeech)
 	}
 	if hard.Set != "hard" || hard.ToPhoto.Chance1 != .5 || hard.ToPhoto.Chance10 != 1 {
@@ -228,8 +230,8 @@ func TestCurves(t *testing.T) {
 		t.Fatalf("%d curves, %v", len(got.Curves), err)
 	}
 	for i, c := range []plot.Chart{
-		{XLabel: "step", YLabel: "loss", Series: []plot.Series{{Name: "head and conv5", X: []float64{0, 10, 20, 30, 40}, Y: []float64{2, 1.5, 1.2, 1, .9}}}},
-		{XLabel: "step", YLabel: "P@10", Series: []plot.Series{{Name: "head and conv5", X: []float64{0, 20, 40}, Y: []float64{0, .2, .4}}}},
+		{XLabel: "step", YLabel: "loss", MayBeLog: true, Width: chartWidth, Height: chartHeight, Series: []plot.Series{{Name: "head and conv5", X: []float64{0, 10, 20, 30, 40}, Y: []float64{2, 1.5, 1.2, 1, .9}}}},
+		{XLabel: "step", YLabel: "P@10", YMin: new(float64), Width: chartWidth, Height: chartHeight, Series: []plot.Series{{Name: "head and conv5", X: []float64{0, 20, 40}, Y: []float64{0, .2, .4}}}},
 	} {
 		var want bytes.Buffer
 		if err := plot.SVG(&want, c); err != nil {
@@ -283,7 +285,7 @@ func TestErrors(t *testing.T) {
 		"examples of VGG16_5: pairs hold no photo":   {"pairs": {other}},
 		"model 1: 0 parts of schema " + model.Format: {"models": {other}},
 		"model 1: model.json":                        {"models": {trained(t, s, "[]")}},
-		"curve of model 1: open hearsight.curve/1":   {"models": {stagetest.Artifact(t, s, "model", stagetest.Part("curve.parquet", blob(table.Curve.Schema()), []byte("no Parquet")))}},
+		"model 1: curve: open hearsight.curve/1":     {"models": {stagetest.Artifact(t, s, "model", stagetest.Part("model.json", blob(model.Format), []byte("{}")), stagetest.Part("curve.parquet", blob(table.Curve.Schema()), []byte("no Parquet")))}},
 		"rejects: open hearsight.rejects/1":          {"rejects": {stagetest.Artifact(t, s, "wav", stagetest.Part("rejects.parquet", blob(table.Rejects.Schema()), []byte("no")))}},
 	} {
 		in := everything(t, s)
