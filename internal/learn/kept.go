@@ -119,7 +119,11 @@ func (k *kept) scored(b *best, p CurvePoint) (message string) {
 		return ""
 	}
 	b.Ended = true
-	return fmt.Sprintf("ends early: none of the last %d scores was better than that of step %d", b.Since, b.Step)
+	message = fmt.Sprintf("ends early: none of the last %d scores was better than that of step %d", b.Since, b.Step)
+	if k.best == nil {
+		message += "; the model is left as it is now, keep: best leaves that one"
+	}
+	return message
 }
 
 // result is the model that the run leaves.

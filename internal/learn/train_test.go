@@ -315,6 +315,25 @@ func TestCollapse(t *testing.T) {
 	}
 }
 
+// TestWild: a loss that stays far above that of a model that knows nothing is
+// told of once, one that comes back is not.
+func TestWild(t *testing.T) {
+	var l loss
+	for i := range int64(400) {
+		v := 25.
+		if i == 99 {
+			v = 1
+		}
+		msg, err := l.add(v, 2, i+1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (msg != "") != (i == 199) || msg != "" && (!strings.Contains(msg, "over 20 ") || !strings.Contains(msg, "lower learning rate")) {
+			t.Errorf("step %d says %q", i, msg)
+		}
+	}
+}
+
 func TestRate(t *testing.T) {
 	s := Settings{LearningRate: 2, Schedule: ScheduleCosine, Warmup: .1, Floor: .01}
 	for _, c := range []struct {

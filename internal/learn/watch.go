@@ -42,6 +42,27 @@ type loss struct {
 	Count int64   `json:"count"`
 	Stuck int64   `json:"stuck"` // steps in a row at the loss of a collapsed model
 	Told  bool    `json:"told"`
+	Wild  int64   `json:"wild"` // steps in a row far above the loss of a collapsed model
+}
+
+// A run is taken for one whose weights run away after this many steps in a row
+// at over so many times the loss of a model that knows nothing.
+const (
+	wildSteps = 100
+	wildTimes = 10
+)
+
+// wild counts a step in, and returns a warning the moment they are enough.
+func (l *loss) wild(v, collapsed float64) (warning string) {
+	if !(v > wildTimes*collapsed) {
+		l.Wild = 0
+		return ""
+	}
+	if l.Wild++; l.Wild != wildSteps {
+		return ""
+	}
+	return fmt.Sprintf("the loss has been over %.4g for %d steps, that of a model that knows nothing is %.4g: the weights are running away. "+
+		"Try a lower learning rate, a warm-up (schedule: cosine), clip_norm, or an input that is normalised", wildTimes*collapsed, l.Wild, collapsed)
 }
 
 // A model is taken for collapsed after this many steps in a row within this
@@ -61,6 +82,9 @@ func (l *loss) add(v, collapsed float64, step int64) (warning string, err error)
 	}
 	l.Sum += v
 	l.Count++
+	if warning = l.wild(v, collapsed); warning != "" {
+		return warning, nil
+	}
 	if !(math.Abs(v-collapsed) <= collapseShare*collapsed) {
 		l.Stuck = 0
 		return "", nil
