@@ -243,3 +243,20 @@ func TestM4AOverlap(t *testing.T) {
 		t.Error("a unit of 0 bytes: no error")
 	}
 }
+
+// TestMP3Sample: every value of go-mp3's comes to lie in the middle of what it cut
+// off to, and 0 stays.
+func TestMP3Sample(t *testing.T) {
+	for v := -32768; v <= 32767; v++ {
+		want := float32(v)
+		switch {
+		case v > 0:
+			want += .5
+		case v < 0:
+			want -= .5
+		}
+		if got := mp3Sample([]byte{byte(v), byte(v >> 8)}); got != want/32767 {
+			t.Fatalf("%d is %v, want %v", v, got, want/32767)
+		}
+	}
+}

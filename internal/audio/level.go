@@ -19,7 +19,8 @@ const (
 // MeasurePCM16 measures mono samples of 16 bits, in one pass. Of no samples all
 // is 0 but the loudness.
 func MeasurePCM16(samples []int16, rateHz int) Levels {
-	w, past := kWeighting(rateHz), memory{}
+	shelf, pass := kWeighting(rateHz)
+	var s1, s2, p1, p2 float64 // what the filters remember
 	tenth, block := max(1, rateHz/10), max(1, rateHz/silenceBlocks)
 	var peak int
 	var silent, blocks int
@@ -37,7 +38,14 @@ func MeasurePCM16(samples []int16, rateHz int) Levels {
 			}
 			power, inBlock = 0, 0
 		}
-		v, past = w.next(v, past)
+		// The filters, in transposed direct form II. Each sample waits for the one
+		// before, so this stays here, where the compiler keeps all in registers.
+		y := float64(shelf.b0*v) + s1
+		s1 = float64(shelf.b1*v) - float64(shelf.a1*y) + s2
+		s2 = float64(shelf.b2*v) - float64(shelf.a2*y)
+		v = y + p1 // b of the high pass is 1, -2, 1
+		p1 = p2 - 2*y - float64(pass.a1*v)
+		p2 = y - float64(pass.a2*v)
 		energy += float64(v * v)
 		if inTenth++; inTenth == tenth {
 			tenths = append(tenths, energy/float64(tenth))
@@ -93,31 +101,14 @@ func lufs(power float64) float64 { return -.691 + 10*math.Log10(power) }
 // A biquad is a filter of second order.
 type biquad struct{ b0, b1, b2, a1, a2 float64 }
 
-// A weighting is two filters after each other, in transposed direct form II.
-type weighting struct{ shelf, pass biquad }
-
-// memory is what the filters remember. It is passed along and not kept in the
-// weighting, so that it stays in registers: each sample waits for the last one's.
-type memory struct{ s1, s2, p1, p2 float64 }
-
-func (w *weighting) next(x float64, m memory) (float64, memory) {
-	y := float64(w.shelf.b0*x) + m.s1
-	m.s1 = float64(w.shelf.b1*x) - float64(w.shelf.a1*y) + m.s2
-	m.s2 = float64(w.shelf.b2*x) - float64(w.shelf.a2*y)
-	z := y + m.p1 // b of the high pass is 1, -2, 1
-	m.p1 = m.p2 - 2*y - float64(w.pass.a1*z)
-	m.p2 = y - float64(w.pass.a2*z)
-	return z, m
-}
-
 // kWeighting returns the two filters of BS.1770 for a sample rate: a shelf that
 // lifts what the head does, and a high pass. The standard lists coefficients for
 // 48 kHz only; these are the analogue filters behind them, as libebur128 found
 // them. A shelf above half the sample rate is none.
-func kWeighting(rateHz int) *weighting {
+func kWeighting(rateHz int) (shelf, pass biquad) {
 	const shelfHz, gainDB, shelfQ = 1681.974450955533, 3.999843853973347, .7071752369554196
 	const passHz, passQ = 38.13547087602444, .5003270373238773
-	shelf := biquad{b0: 1}
+	shelf = biquad{b0: 1}
 	if 2*shelfHz < float64(rateHz) {
 		k := math.Tan(math.Pi * shelfHz / float64(rateHz))
 		high := math.Pow(10, gainDB/20)
@@ -130,7 +121,7 @@ func kWeighting(rateHz int) *weighting {
 	}
 	k := math.Tan(math.Pi * passHz / float64(max(rateHz, 100)))
 	a0 := 1 + k/passQ + k*k
-	return &weighting{shelf: shelf, pass: biquad{b0: 1, b1: -2, b2: 1, a1: 2 * (k*k - 1) / a0, a2: (1 - k/passQ + k*k) / a0}}
+	return shelf, biquad{b0: 1, b1: -2, b2: 1, a1: 2 * (k*k - 1) / a0, a2: (1 - k/passQ + k*k) / a0}
 }
 
 // fullScale is the largest value that a codec has, where that is below 1 - 1/32768.
