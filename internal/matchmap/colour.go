@@ -32,7 +32,7 @@ var heat = func() (out [levels]color.NRGBA) {
 		part := at - float64(k)
 		mix := func(a, b uint8) uint8 { return uint8(math.Round(float64(a)*(1-part) + float64(b)*part)) }
 		a, b := stops[k], stops[k+1]
-		out[i] = color.NRGBA{mix(a.R, b.R), mix(a.G, b.G), mix(a.B, b.B), uint8(math.Round(255 * most * math.Sqrt(l)))}
+		out[i] = color.NRGBA{mix(a.R, b.R), mix(a.G, b.G), mix(a.B, b.B), uint8(math.Round(255 * most * l))}
 	}
 	return out
 }()

@@ -54,12 +54,14 @@ func (f *Figure) seconds() float64 {
 	return f.Map.Time.At(float64(f.Map.Steps) - .5)
 }
 
-// scale goes from the median of all matches, which half of a picture lies below,
-// to the largest.
+// clearShare of all matches leave the photo as it is: what stands out is to be seen.
+const clearShare = .75
+
+// scale goes from what clearShare of all matches are below to the largest.
 func (f *Figure) scale() scale {
 	all := slices.Clone(f.Map.M)
 	slices.Sort(all)
-	return scale{float64(all[len(all)/2]), float64(all[len(all)-1])}
+	return scale{float64(all[int(clearShare*float64(len(all)))]), float64(all[len(all)-1])}
 }
 
 // sized is the photo in so many pixels across, its shape kept.

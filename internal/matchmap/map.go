@@ -79,22 +79,23 @@ func (m *Map) Peak(from, to int) Peak {
 		}
 	}
 	k := Peak{Row: place / m.Width, Column: place % m.Width, Step: step, Value: m.At(place, step), Sec: m.Time.At(float64(step))}
-	const fine = 8 // looked at between two places, on either side
+	const fine = 8 // looked at between two places, on either side; none beyond the outermost
 	f, best := m.field(step), math.Inf(-1)
-	for i := -fine; i <= fine; i++ {
+	for i := max(-fine, -fine*k.Row); i <= min(fine, fine*(m.Height-1-k.Row)); i++ {
 		y := m.Y.At(float64(k.Row) + float64(i)/fine)
-		for j := -fine; j <= fine; j++ {
+		for j := max(-fine, -fine*k.Column); j <= min(fine, fine*(m.Width-1-k.Column)); j++ {
 			x := m.X.At(float64(k.Column) + float64(j)/fine)
-			if x < 0 || x >= 1 || y < 0 || y >= 1 {
-				continue
-			}
 			if v := f.at(x, y); v > best {
 				best, k.X, k.Y = v, x, y
 			}
 		}
 	}
+	k.X, k.Y = min(max(k.X, 0), inside), min(max(k.Y, 0), inside)
 	return k
 }
+
+// inside is the last share of a side that is still within the picture.
+var inside = math.Nextafter(1, 0)
 
 // Mean is the mean over the steps from and to of each place's matches, [places].
 func (m *Map) Mean(from, to int) []float64 {

@@ -22,7 +22,7 @@ const (
 	bigHigh    = 300
 	barWidth   = 14
 	wordLine   = 17
-	wordLines  = 3
+	wordLines  = 2
 	traceHigh  = 64
 	left       = 64 // for the labels of the trace
 )
@@ -52,7 +52,7 @@ func (f *Figure) layout() *layout {
 	l.photo = f.sized(across)
 	small := f.sized(max(8, min(largestPic, stripWidth/l.n)-gap))
 	l.panel = image.Pt(small.W+gap, small.H)
-	top := margin + 64 + max(l.photo.H, 120) + 34
+	top := margin + 64 + max(l.photo.H, 120) + 26
 	if f.Words != nil {
 		top += wordLines * wordLine
 	}
@@ -201,7 +201,7 @@ func (l *layout) axis() {
 		s.line(image.Pt(x, y), image.Pt(x, y+4), ink)
 		s.write(strconv.FormatFloat(k*step, 'f', max(0, -int(math.Floor(math.Log10(step)))), 64), x, y+17, small, ink, .5)
 	}
-	s.write("s", l.strip.Max.X+6, y+17, small, ink, 0)
+	s.write("s", l.strip.Max.X+14, y+17, small, ink, 0)
 	if l.per > 1 {
 		s.write(fmt.Sprintf("each picture: %d steps, every place at its largest", l.per), l.width-margin, l.height-8, small, quiet, 1)
 	}
