@@ -175,7 +175,7 @@ type matchmapJSON struct {
 	Matches    []float32       `json:"matches,omitempty"` // [height][width][steps]
 }
 
-func (a *app) writeMatchmap(fig *matchmap.Figure, pair *heard, name, out string) error {
+func (a *app) writeMatchmap(fig *matchmap.Figure, pair *drawnPair, name, out string) error {
 	m := fig.Map
 	j := matchmapJSON{
 		Model: name, Caption: fig.Caption, Photo: pair.photoName, Similarity: m.Similarity, Score: m.Score, Seconds: fig.Seconds,
@@ -221,7 +221,7 @@ func wordAt(words []matchmap.Word, sec float64) string {
 }
 
 // figure computes the pair's matchmap and puts the figure together.
-func (h *heard) figure(m *model.Model[float32]) (*matchmap.Figure, error) {
+func (h *drawnPair) figure(m *model.Model[float32]) (*matchmap.Figure, error) {
 	if err := h.fits(m); err != nil {
 		return nil, err
 	}

@@ -29,8 +29,8 @@ type seen struct {
 	fromHeight, fromWidth int    // pixels that these were made of
 }
 
-// A heard is a pair, ready for a model and to be drawn.
-type heard struct {
+// A drawnPair is a pair, ready for a model and to be drawn.
+type drawnPair struct {
 	name      string // id, or what was given
 	photoName string
 	caption   string
@@ -48,9 +48,9 @@ type source func(*spec.Stage) (*artifacts.Artifact, error)
 
 // pairOf puts the pair together: of the run's own data, of what is given, or of
 // both.
-func (a *app) pairOf(ctx context.Context, c *chain, f matchmapFlags) (*heard, error) {
+func (a *app) pairOf(ctx context.Context, c *chain, f matchmapFlags) (*drawnPair, error) {
 	own := func(s *spec.Stage) (*artifacts.Artifact, error) { return result(c.plan, s.Name) }
-	h := &heard{name: f.id, photoName: filepath.Base(f.photo), caption: f.caption}
+	h := &drawnPair{name: f.id, photoName: filepath.Base(f.photo), caption: f.caption}
 	g := given{caption: f.caption, audio: f.audio, sound: f.caption != "" || f.audio != "", image: f.photo != ""}
 	photoID := pairPhoto
 	if f.id != "" {
@@ -126,7 +126,7 @@ func one[R any](f table.Format[R], art *artifacts.Artifact, id string) (row R, e
 }
 
 // listen reads the sound of a caption.
-func (h *heard) listen(ctx context.Context, c *chain, from source, id string) error {
+func (h *drawnPair) listen(ctx context.Context, c *chain, from source, id string) error {
 	art, err := from(c.mfcc)
 	if err == nil {
 		h.mfcc, err = one(table.MFCCs, art, id)
@@ -178,7 +178,7 @@ func (h *heard) listen(ctx context.Context, c *chain, from source, id string) er
 
 // look reads a photo as the model is given it, and as it is shown: as it came,
 // where it was stretched to the model's size, else as the model sees it.
-func (h *heard) look(c *chain, from source, id string, photo []byte) error {
+func (h *drawnPair) look(c *chain, from source, id string, photo []byte) error {
 	art, err := from(c.resized)
 	if err != nil {
 		return err
@@ -213,7 +213,7 @@ func (h *heard) look(c *chain, from source, id string, photo []byte) error {
 }
 
 // lookAtMap reads the photo's feature map.
-func (h *heard) lookAtMap(c *chain, from source, id string) error {
+func (h *drawnPair) lookAtMap(c *chain, from source, id string) error {
 	art, err := from(c.image)
 	if err != nil {
 		return err
@@ -231,7 +231,7 @@ func (h *heard) lookAtMap(c *chain, from source, id string) error {
 }
 
 // fits says whether the model takes what was made for it.
-func (h *heard) fits(m *model.Model[float32]) error {
+func (h *drawnPair) fits(m *model.Model[float32]) error {
 	i := h.image
 	shape := dataset.Shape{Height: i.height, Width: i.width, Channels: i.channels, Tower: i.tower, Layer: i.layer}
 	if m.Height != i.height || m.Width != i.width || m.Image.In != i.channels || (m.Pixels != nil) != (i.values.Pixels != nil) {

@@ -195,7 +195,7 @@ func point(t *testing.T, demo *app, m *model.Model[float32], named map[string]sc
 			if o.Mask[y*side+x] {
 				out.inside++
 			}
-			if within(o.Mask, side, x, y, side/mm.Width) {
+			if maskNear(o.Mask, side, x, y, side/mm.Width) {
 				out.near++
 			}
 		}
@@ -207,8 +207,8 @@ func point(t *testing.T, demo *app, m *model.Model[float32], named map[string]sc
 	return out
 }
 
-// within reports whether a mask has a pixel within so many of x, y.
-func within(mask []bool, side, x, y, reach int) bool {
+// maskNear reports whether a mask has a pixel within so many of x, y.
+func maskNear(mask []bool, side, x, y, reach int) bool {
 	for i, in := range mask {
 		if dx, dy := i%side-x, i/side-y; in && dx*dx+dy*dy <= reach*reach {
 			return true
