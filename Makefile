@@ -1,5 +1,5 @@
 # Each target is one line; longer logic sits in scripts/.
-.PHONY: build setup setup-test demo test test-more lint unit race purego generate cross arm64 pairings own-corpus hostile fuzz readers torch s3 crash crash-short paper bench bench-peers clean
+.PHONY: build setup setup-test demo test test-more lint unit race purego generate cross arm64 pairings own-corpus matchmaps hostile fuzz readers torch s3 crash crash-short paper bench bench-peers clean
 
 export CGO_ENABLED = 0
 GO ?= go
@@ -17,7 +17,7 @@ setup-test: ; @scripts/setup.sh test
 
 test: setup-test lint unit race purego generate cross ; @echo "make test: all passed"
 
-test-more: setup-test build arm64 pairings own-corpus hostile fuzz readers torch crash-short s3 ; @echo "make test-more: all passed"
+test-more: setup-test build arm64 pairings own-corpus matchmaps hostile fuzz readers torch crash-short s3 ; @echo "make test-more: all passed"
 
 lint: ; @scripts/lint.sh
 
@@ -32,6 +32,8 @@ arm64: ; @scripts/arm64.sh
 pairings: build ; @scripts/pairings.sh
 
 hostile: ; @HEARSIGHT_HOSTILE=1 $(GO) test -count=1 -run '^TestHostile(Media|Models|Tables)$$' -v ./cmd/hearsight
+
+matchmaps: ; @HEARSIGHT_MATCHMAPS=1 $(GO) test -count=1 -run '^TestSceneMatchmaps$$$$' -v ./cmd/hearsight
 
 own-corpus: ; @HEARSIGHT_PAGES=1 $(GO) test -count=1 -run '^TestOwnCorpus$$' -v ./cmd/hearsight
 

@@ -184,7 +184,7 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 	root.AddCommand(
 		a.runCommand(), a.planCommand(), a.statusCommand(), a.logCommand(),
 		a.inspectCommand(), a.getCommand(), a.exportCommand(), a.diffCommand(), a.digestCommand(),
-		a.metricsCommand(), a.scoreCommand(), a.compareCommand(), a.reportCommand(),
+		a.metricsCommand(), a.scoreCommand(), a.compareCommand(), a.matchmapCommand(), a.reportCommand(),
 		a.verifyCommand(), a.pinCommand(), a.gcCommand(), a.duCommand(), a.pushCommand(), a.pullCommand(),
 		a.stagesCommand(), a.schemaCommand(), a.doctorCommand(), a.initCommand(),
 	)

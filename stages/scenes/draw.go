@@ -73,13 +73,19 @@ func hue(r *rand.Rand, name string) rgb {
 
 func clamp(v float64) float64 { return min(max(v, 0), 255) }
 
-// draw paints s, side x side pixels.
-func draw(s scene, r *rand.Rand, side int) *image.RGBA {
-	canvas := make([]rgb, side*side)
-	ground := hue(r, s.background)
-	for i := range canvas {
-		canvas[i] = ground
-	}
+// A stroke is one object as it is painted.
+type stroke struct {
+	object int // of the scene
+	shape  string
+	at     spot
+	turn   float64
+	colour rgb
+}
+
+// strokes returns the ground's colour and the objects of s as they are painted,
+// the first first.
+func strokes(s scene, r *rand.Rand) (ground rgb, out []stroke) {
+	ground = hue(r, s.background)
 	at := spots(s, r)
 	order := []int{0, 1, 2}[:len(s.objects)]
 	var dx, dy float64
@@ -97,17 +103,35 @@ func draw(s scene, r *rand.Rand, side int) *image.RGBA {
 			p.x, p.y = p.x+uniform(r, -shiftNoise, shiftNoise), p.y+uniform(r, -shiftNoise, shiftNoise)
 		}
 		p.r *= uniform(r, .92, 1.08)
-		paint(canvas, side, s.objects[i].shape, p, uniform(r, -turnNoise, turnNoise), hue(r, s.objects[i].colour))
+		out = append(out, stroke{i, s.objects[i].shape, p, uniform(r, -turnNoise, turnNoise), hue(r, s.objects[i].colour)})
+	}
+	return ground, out
+}
+
+// draw paints s, side x side pixels.
+func draw(s scene, r *rand.Rand, side int) *image.RGBA {
+	ground, objects := strokes(s, r)
+	canvas := make([]rgb, side*side)
+	for i := range canvas {
+		canvas[i] = ground
+	}
+	for _, o := range objects {
+		o.cover(side, func(i int, share float64) {
+			px := &canvas[i]
+			for c := range px {
+				px[c] = px[c]*(1-share) + o.colour[c]*share
+			}
+		})
 	}
 	return noisy(canvas, side, r)
 }
 
-// paint lays a shape over the canvas. A pixel takes of the shape's colour the
-// share of its samples that lie in the shape.
-func paint(canvas []rgb, side int, shape string, p spot, turn float64, colour rgb) {
+// cover calls use with each pixel of a picture that the shape covers, and with
+// the share of the pixel's samples that lie in it.
+func (o stroke) cover(side int, use func(i int, share float64)) {
 	n := float64(side)
-	x0, y0, radius := p.x*n, p.y*n, p.r*n
-	sin, cos := math.Sincos(turn)
+	x0, y0, radius := o.at.x*n, o.at.y*n, o.at.r*n
+	sin, cos := math.Sincos(o.turn)
 	reach := 1.5 * radius // no shape goes further out than 1.3 of its radius
 	lo := func(c float64) int { return max(0, int(c-reach)) }
 	hi := func(c float64) int { return min(side, int(c+reach)+1) }
@@ -117,16 +141,12 @@ func paint(canvas []rgb, side int, shape string, p spot, turn float64, colour rg
 			for k := range supersample * supersample {
 				u := (float64(x) + (float64(k%supersample)+.5)/supersample - x0) / radius
 				v := -(float64(y) + (float64(k/supersample)+.5)/supersample - y0) / radius
-				if contains(shape, u*cos+v*sin, v*cos-u*sin) {
+				if contains(o.shape, u*cos+v*sin, v*cos-u*sin) {
 					hits++
 				}
 			}
-			if hits == 0 {
-				continue
-			}
-			share, px := float64(hits)/(supersample*supersample), &canvas[y*side+x]
-			for c := range px {
-				px[c] = px[c]*(1-share) + colour[c]*share
+			if hits > 0 {
+				use(y*side+x, float64(hits)/(supersample*supersample))
 			}
 		}
 	}

@@ -199,6 +199,9 @@ func (e *espeak) speak(ctx context.Context, u utterance, dir string) ([]byte, st
 // short without a word when the disk is full.
 func (e *espeak) sound(ctx context.Context, u utterance, dir string) ([]byte, string, error) {
 	args := []string{"-b", "1", "-v", u.voice, "-s", strconv.Itoa(u.rate), "-p", strconv.Itoa(u.pitch), "--stdin", "--stdout"}
+	if u.markup {
+		args = append(args, "-m")
+	}
 	if e.slimPath != "" {
 		args = append(args, "--path="+e.slimPath)
 	}

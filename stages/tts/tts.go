@@ -163,6 +163,8 @@ type utterance struct {
 	voice string // as in the parameters
 	rate  int    // words a minute
 	pitch int
+
+	markup bool // the text is SSML, for espeak-ng
 }
 
 // Prepare implements stage.Preparer.
