@@ -1,11 +1,12 @@
 """Row VGG16_5 of the paper's table trained in PyTorch, float32, as a researcher would write it down: a 3x3 convolution on VGG16's feature maps,
 five convolutions over 1,024 frames of MFCC, MISA, the mean hinge loss over all impostors of a minibatch, Adam (.5, .9), rate 1e-4.
 
-usage: train_peer.py --pairs DIR --mfcc DIR --features DIR --start DIR --order FILE --steps N [--threads 2] [--out FILE]
+usage: train_peer.py --pairs DIR --mfcc DIR --features DIR --start DIR --order FILE --steps N [--threads 2] [--double] [--out FILE]
 
 The folders are results of our stages as `hearsight get` copies them, start is the untrained model; FILE has the ids of the captions of each step, a
 JSON array a line, as `benchmark order` prints them. The data are read with pyarrow and lie in memory; the padded clips do not. Prints a line of JSON:
-seconds on the clock and of all CPUs from reading the data to the model's file, without imports, and the loss of every step.
+seconds on the clock and of all CPUs from reading the data to the model's file, without imports, and the loss of every step. --double computes in
+float64, to see how far rounding alone leads two runs apart.
 """
 import argparse
 import json
@@ -71,7 +72,7 @@ def load(a):
     maps = torch.from_numpy(np.concatenate([c.to_numpy_ndarray() for t in parts for c in t["features"].chunks])).permute(0, 3, 1, 2)
     photo = {p: i for i, p in enumerate(p for t in parts for p in t["id"].to_pylist())}
     mfcc = pa.concat_tables([pq.read_table(p, columns=["id", "features"]) for p in sorted(a.mfcc.glob("mfcc-*.parquet"))])
-    clips = [torch.from_numpy(x.values.to_numpy().reshape(-1, COEFFS)) for x in mfcc["features"]]
+    clips = [torch.from_numpy(x.values.to_numpy().reshape(-1, COEFFS).copy()) for x in mfcc["features"]]
     clip = {c: i for i, c in enumerate(mfcc["id"].to_pylist())}
     captions = pq.read_table(a.pairs / "captions.parquet", columns=["id", "photo_id"])
     pairs = {c: (photo[p], clip[c]) for c, p in zip(captions["id"].to_pylist(), captions["photo_id"].to_pylist()) if p in photo and c in clip}
@@ -91,13 +92,15 @@ def train(a):
     order = [json.loads(line) for line in a.order.read_text().splitlines()][:a.steps]
     if len(order) < a.steps:
         raise SystemExit(f"{a.order} has {len(order)} steps, not {a.steps}")
+    kind = torch.float64 if a.double else torch.float32
     model = VGG16_5()
     model.load_state_dict({**dict(tensors(a.start / "model.safetensors")), "audio.norm.num_batches_tracked": torch.tensor(0)})
+    model.to(kind)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-4, betas=(0.5, 0.9))
     losses = []
     for batch in order:
         places = [pairs[c] for c in batch]
-        images, speech = model(maps[[i for i, _ in places]].float(), padded([clips[j] for _, j in places]))
+        images, speech = model(maps[[i for i, _ in places]].to(kind), padded([clips[j] for _, j in places]).to(kind))
         loss = hinge(misa(images, speech))
         optimizer.zero_grad()
         loss.backward()
@@ -113,6 +116,7 @@ def main():
     for name in ("pairs", "mfcc", "features", "start", "order"):
         p.add_argument("--" + name, type=pathlib.Path, required=True)
     p.add_argument("--out", type=pathlib.Path)
+    p.add_argument("--double", action="store_true")
     p.add_argument("--steps", type=int, default=500)
     p.add_argument("--threads", type=int, default=2)
     a = p.parse_args()

@@ -138,18 +138,27 @@ func (b *training) round() error {
 		return err
 	}
 	b.ours, b.loads = append(b.ours, s), append(b.loads, load())
-	text, err := output(exec.Command(b.o.python, trainScript, "--pairs", filepath.Join(b.files, "pairs"), "--mfcc", filepath.Join(b.files, "mfcc"),
-		"--features", filepath.Join(b.files, "features"), "--start", filepath.Join(b.files, "model@start"), "--order", b.order(), "--out", filepath.Join(b.files, "peer.pt"),
-		"--steps", strconv.Itoa(b.o.train.steps), "--threads", strconv.Itoa(b.o.threads)))
-	if err != nil {
+	if b.peer, err = b.python(b.o.train.steps, "--out", filepath.Join(b.files, "peer.pt")); err != nil {
 		return err
-	}
-	b.peer = trainPeer{}
-	if err := json.Unmarshal(text, &b.peer); err != nil {
-		return fmt.Errorf("%s: %w in %.200q", trainScript, err, text)
 	}
 	b.theirs, b.loads = append(b.theirs, span{b.peer.Wall, b.peer.CPU}), append(b.loads, load())
 	return nil
+}
+
+// python runs the script for so many steps.
+func (b *training) python(steps int, more ...string) (p trainPeer, err error) {
+	args := []string{trainScript, "--steps", strconv.Itoa(steps), "--threads", strconv.Itoa(b.o.threads), "--order", b.order()}
+	for flag, stage := range map[string]string{"--pairs": "pairs", "--mfcc": "mfcc", "--features": "features", "--start": "model@start"} {
+		args = append(args, flag, filepath.Join(b.files, stage))
+	}
+	text, err := output(exec.Command(b.o.python, append(args, more...)...))
+	if err != nil {
+		return p, err
+	}
+	if err := json.Unmarshal(text, &p); err != nil {
+		return p, fmt.Errorf("%s: %w in %.200q", trainScript, err, text)
+	}
+	return p, nil
 }
 
 // stageSpan takes from the events of a run how long a stage took, and the CPU
@@ -179,7 +188,8 @@ func stageSpan(events []byte, stage string) (span, error) {
 	return s, nil
 }
 
-// compare holds the first losses of the two sides against each other.
+// compare holds the first losses of the two sides against each other, and theirs
+// against those of the script in float64: what rounding alone makes of a curve.
 func (b *training) compare(out io.Writer) error {
 	if err := b.get("model@end"); err != nil {
 		return err
@@ -193,12 +203,19 @@ func (b *training) compare(out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(out, "\nLoss of the first %d steps: %.4g to %.4g, apart by at most %.2g of it (step %d; allowed %g)", n, b.mine[0], b.mine[n-1], share, step, curveShare); err != nil {
+	double, err := b.python(n, "--double")
+	if err != nil {
 		return err
 	}
-	all := len(b.mine)
-	if far, at, err := apart(b.mine, b.peer.Losses, all); err == nil {
-		fmt.Fprintf(out, "; of all %d: %.2g (step %d). %s\n", all, far, at, b.peer.Version)
+	itself, at, err := apart(b.peer.Losses, double.Losses, n)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(out, "\nLoss of the first %d steps, %.4g to %.4g: apart by at most %.2g of it (step %d; allowed %g), by more than that from step %d on. "+
+		"PyTorch's float32 and float64: by %.2g (step %d), from step %d on; ours and its float64: from step %d on. 0: never.\n",
+		n, b.mine[0], b.mine[n-1], share, step, curveShare, parts(b.mine, b.peer.Losses, n),
+		itself, at, parts(b.peer.Losses, double.Losses, n), parts(b.mine, double.Losses, n)); err != nil {
+		return err
 	}
 	if share > curveShare {
 		return fmt.Errorf("the two curves part: by %.2g of the loss at step %d, allowed %g", share, step, curveShare)
@@ -222,6 +239,17 @@ func apart(ours, theirs []float64, n int) (share float64, step int, err error) {
 		}
 	}
 	return share, step, nil
+}
+
+// parts is the first of n steps at which two curves are farther apart than is
+// allowed, 0 for none.
+func parts(ours, theirs []float64, n int) int {
+	for i := range n {
+		if !(math.Abs(ours[i]-theirs[i]) <= curveShare*math.Abs(theirs[i])) {
+			return i + 1
+		}
+	}
+	return 0
 }
 
 // readLosses reads the losses of a curve that has a point for each step.
