@@ -6,8 +6,8 @@
 # usage: bench-recipe.sh [ROUNDS [STEPS]]
 #
 # PyTorch is that of bench-peers.sh's environment. Its convolutions run in both
-# layouts, and the faster one counts. A side's figure is the least of its rounds'
-# medians on the clock, and of its CPU seconds; asked for: 1.15 on the clock.
+# layouts, and the faster one counts. A side's figure is the least of its rounds,
+# on the clock and by CPU seconds; asked for: 1.15 on the clock.
 set -eu
 cd "$(dirname "$0")/.."
 python=${XDG_CACHE_HOME:-$HOME/.cache}/hearsight/peers/v/bin/python
@@ -31,7 +31,7 @@ for _ in $(seq "${1:-3}"); do
 			printf "PyTorch  %.3f s  %.3f CPU s  %.1f GFLOP/s  %.1f a CPU second  (%s)\n", v["s:"], v["cpu_s:"], v["gflop_per_s:"], v["gflop_per_cpu_s:"], l
 		}'
 	done
-done | tee /dev/stderr | awk '
+done | awk '
 	function least(a, k, v) { if (!(k in a) || v < a[k]) a[k] = v }
-	{ least(wall, $1, $2); least(cpu, $1, $4) }
+	{ print; fflush(); least(wall, $1, $2); least(cpu, $1, $4) }
 	END { printf "ours is %.2f times as fast on the clock, %.2f by CPU seconds\n", wall["PyTorch"] / wall["ours"], cpu["PyTorch"] / cpu["ours"] }'
