@@ -8,7 +8,10 @@
 #	sound     ffmpeg and go-mp3 at decoding 2,000 clips, soxr at resampling
 #	speech    loops over espeak-ng at speaking 2,000 captions
 #	prep      a Python stack at the preparation of 300 photos and recordings
+#	recipe    PyTorch at a training step of hearsight.yaml (scripts/bench-recipe.sh)
 #	pipeline  DVC, Snakemake, doit, task, ninja and make at what a run costs
+#	train     PyTorch at training row VGG16_5, TRAIN_STEPS steps (500): times, and
+#	          losses, which must be the same to 1e-3 for 50 steps
 #
 # A line of JSON for each figure but those of pipeline goes to bench/results.jsonl.
 #
@@ -76,7 +79,7 @@ ${GO:-go} build -trimpath -o bin/hearsight ./cmd/hearsight
 mkdir -p bench
 flickr=$shared/data/flickr8k
 weights=$shared/data/weights/vgg16_conv_fp16.safetensors
-for part in ${PARTS:-models torch photos mfcc sound speech prep pipeline}; do
+for part in ${PARTS:-models torch photos mfcc sound speech prep recipe pipeline train}; do
 	case $part in
 	models) ours peers -cache "$home" "$@" ;;
 	torch) HEARSIGHT_TORCH=$python scripts/torch.sh ;;
@@ -90,7 +93,12 @@ for part in ${PARTS:-models torch photos mfcc sound speech prep pipeline}; do
 		;;
 	speech) ! has speech espeak-ng "$flickr/captions.txt" || ours speech -rounds "$rounds" -flickr8k "$flickr" ;;
 	prep) ! has prep espeak-ng "$weights" || ours prep -rounds "$rounds" -data "$home/prep" -flickr8k "$flickr" -weights "$weights" ;;
+	recipe) scripts/bench-recipe.sh "$rounds" ;;
 	pipeline) scripts/bench-pipeline.sh ;;
+	train)
+		! has train espeak-ng "$flickr/captions.txt" "$weights" ||
+			ours train -rounds "${ROUNDS:-1}" -steps "${TRAIN_STEPS:-500}" -data "$home/train" -flickr8k "$flickr" -weights "$weights"
+		;;
 	*)
 		echo "bench-peers: there is no part $part" >&2
 		exit 2

@@ -21,6 +21,9 @@ var dftShapes = []struct {
 	{2, 1, 63, Conv1D(17, 64, 64, 1, 8)},  // a step less than two blocks
 	{1, 1, 17, Conv1D(17, 64, 64, 1, 8)},  // shorter than a block
 	{23, 1, 64, Conv1D(17, 64, 64, 1, 8)}, // two chunks
+	{2, 1, 40, Conv1D(9, 64, 96, 1, 4)},   // 9 taps: a block of 40 steps
+	{43, 1, 41, Conv1D(9, 64, 64, 1, 4)},  // a step more; three chunks
+	{1, 1, 16, Conv1D(9, 96, 64, 1, 4)},
 }
 
 // Small shapes of Winograd: all kinds of edges, two chunks.
@@ -115,11 +118,13 @@ func TestWrittenTransforms(t *testing.T) {
 
 		bias := random[float32](rnd, n)
 		for _, floor := range []float32{0, float32(math.Inf(-1))} {
-			got, whole = guarded[float32](dftOut * row)
-			want, _ = guarded[float32](dftOut * row)
-			dftResult(p, src, got, tmp, bias, pos, row, floor)
-			dftResult(plain, src, want, nil, bias, pos, row, floor)
-			check("dftResult", got, want, whole)
+			for _, steps := range []int{dftOut, dftOut9} {
+				got, whole = guarded[float32](steps * row)
+				want, _ = guarded[float32](steps * row)
+				dftResult(p, steps, src, got, tmp, bias, pos, row, floor)
+				dftResult(plain, steps, src, want, nil, bias, pos, row, floor)
+				check(fmt.Sprintf("dftResult of %d", steps), got, want, whole)
+			}
 		}
 
 		got, whole = guarded[float32](winoPos * pos)

@@ -148,6 +148,7 @@ func TestConvMemory(t *testing.T) {
 		{"direct", 2, 14, 14, Conv2D{KH: 3, KW: 3, In: 48, Out: 48, StrideH: 1, StrideW: 1, PadH: 1, PadW: 1}},
 		{"Winograd", 2, 14, 14, Conv2D{KH: 3, KW: 3, In: 64, Out: 64, StrideH: 1, StrideW: 1, PadH: 1, PadW: 1}},
 		{"DFT", 2, 1, 200, Conv1D(17, 64, 64, 1, 8)},
+		{"DFT of 9 taps", 2, 1, 38, Conv1D(9, 64, 64, 1, 4)},
 	} {
 		x, wt := make([]float32, v.n*v.h*v.w*v.c.In), make([]float32, v.c.WeightLen())
 		y, dw := make([]float32, len(x)), make([]float32, len(wt))

@@ -37,8 +37,10 @@ func transformGuards(p *path) []guardCase {
 			add("DFTIn", n, 1e-6, func(p *path, b [][]float32) { dftIn(p, b[0], b[1], b[2], row, pos, n) },
 				(dftN-1)*row+n, (dftPos-1)*pos+n)
 			for _, floor := range []float32{0, float32(math.Inf(-1))} {
-				add("DFTOut", n, 1e-6, func(p *path, b [][]float32) { dftResult(p, b[0], b[1], b[3], b[2], pos, row, floor) },
-					(dftPos-1)*pos+n, (dftOut-1)*row+n, n)
+				for name, steps := range map[string]int{"DFTOut": dftOut, "DFTOut9": dftOut9} {
+					add(name, n, 1e-6, func(p *path, b [][]float32) { dftResult(p, steps, b[0], b[1], b[3], b[2], pos, row, floor) },
+						(dftPos-1)*pos+n, (steps-1)*row+n, n)
+				}
 			}
 		}
 	}

@@ -17,6 +17,7 @@ func TestBilinearNonFinite(t *testing.T) {
 		at      []int // places of the image
 	}{
 		{"DFT", 1, 1, 40, Conv1D(11, 64, 64, 1, 5), []int{0, 20, 31, 32, 39}},
+		{"DFT of 9 taps", 1, 1, 44, Conv1D(9, 64, 64, 1, 4), []int{0, 20, 39, 40, 43}},
 		{"Winograd", 1, 9, 9, conv3x3(64, 64), []int{0, 4*9 + 4, 3*9 + 8, 80}},
 	} {
 		rnd := newRand(31)

@@ -241,19 +241,23 @@ func dftIn[T Float](on *path, src, dst, tmp []T, row, pos, n int) {
 }
 
 // dftResult is the way back from the products src[p*pos+c], without its scale,
-// for all channels c of bias: 32 steps max(floor, step + bias[c]) to
-// dst[i*row+c].
-func dftResult[T Float](on *path, src, dst, tmp, bias []T, pos, row int, floor T) {
+// for all channels c of bias: steps max(floor, step + bias[c]), of which there
+// are dftOut or dftOut9, to dst[i*row+c].
+func dftResult[T Float](on *path, steps int, src, dst, tmp, bias []T, pos, row int, floor T) {
 	n := len(bias)
 	if on.set != nil {
-		_, _ = src[(dftPos-1)*pos+n-1], dst[(dftOut-1)*row+n-1]
-		on.set.DFTOut(start(src), start(dst), start(tmp), start(bias), pos*4, row*4, float32(floor), n)
+		_, _ = src[(dftPos-1)*pos+n-1], dst[(steps-1)*row+n-1]
+		f := on.set.DFTOut
+		if steps == dftOut9 {
+			f = on.set.DFTOut9
+		}
+		f(start(src), start(dst), start(tmp), start(bias), pos*4, row*4, float32(floor), n)
 		return
 	}
 	for c := range n {
 		var s spectrum[T]
 		s.products(src[c:], pos)
-		for i := range dftOut {
+		for i := range steps {
 			dst[i*row+c] = max(floor, s.point(dftHalf+i)+bias[c])
 		}
 	}

@@ -8,6 +8,8 @@
 //	benchmark speech -flickr8k …         the tts stage and a loop over espeak-ng, in turn
 //	benchmark sound -python … …          decoding and resampling beside ffmpeg, go-mp3 and soxr
 //	benchmark photos -python … …         resizing and decoding photos, and Pillow, in turn
+//	benchmark train -python … …          the train stage and a script in PyTorch, in turn
+//	benchmark order -data DIR            which pairs the train stage takes in each step
 //	benchmark one NAME                   one measurement, as a line of JSON
 //
 // # How it measures
@@ -49,7 +51,7 @@ func main() {
 }
 
 // modes are the ways of running, the first argument.
-var modes = []string{"alone", "peers", "prep", "mfcc", "speech", "sound", "photos", "one"}
+var modes = []string{"alone", "peers", "prep", "mfcc", "speech", "sound", "photos", "train", "order", "one"}
 
 // options are the flags.
 type options struct {
@@ -62,6 +64,7 @@ type options struct {
 	prep                  prepOptions
 	speech                speechOptions
 	photos                photoOptions
+	train                 trainOptions
 }
 
 func run(args []string, out io.Writer) error {
@@ -82,11 +85,12 @@ func run(args []string, out io.Writer) error {
 	o.prep.flags(flags)
 	o.speech.flags(flags)
 	o.photos.flags(flags)
+	o.train.flags(flags)
 	if err := flags.Parse(args[1:]); err != nil {
 		return err
 	}
-	if o.reps < 1 || o.rounds < 1 || o.threads < 1 {
-		return errors.New("-reps, -rounds and -threads: want at least 1")
+	if o.reps < 1 || o.rounds < 1 || o.threads < 1 || o.train.steps < 1 {
+		return errors.New("-reps, -rounds, -threads and -steps: want at least 1")
 	}
 	var err error
 	if o.pattern, err = regexp.Compile(o.only); err != nil {
@@ -110,6 +114,10 @@ func run(args []string, out io.Writer) error {
 		return sound(out, o)
 	case "photos":
 		return comparePhotos(out, o)
+	case "train":
+		return trainBeside(out, o)
+	case "order":
+		return writeOrder(out, o.prep.dir, o.train)
 	case "photos-one":
 		return onePhotos(out, o)
 	}

@@ -12,6 +12,8 @@ const (
 	dftTaps  = 17                 // of the kernel: -8..8
 	dftHalf  = dftTaps / 2        //
 	dftOut   = dftN - dftTaps + 1 // results that do not wrap round
+	dftFew   = 9                  // taps of a shorter kernel: -8..0
+	dftOut9  = dftN - dftFew + 1  // results of it that do not wrap round
 	dftPos   = 2 + 3*(dftN/2-1)   // products for a block
 	dftScale = 2. / dftN          // of the inverse, but for points 0 and 24
 )
@@ -84,25 +86,27 @@ func inverseNet(first, n int, scaled bool) []*expr {
 
 func dft(v *vector) {
 	v.throughTmp("DFTIn", dftN, dftPos, forwardNet())
-	v.dftOut(inverseNet(dftHalf, dftOut, false))
+	v.dftOut("DFTOut", dftOut)
+	v.dftOut("DFTOut9", dftOut9)
 	v.onPieces("DFTTaps", "w", "u", tapsNet())
 	v.onPieces("DFTGrad", "p", "dw", inverseNet(-dftHalf, dftTaps, true))
 	v.prefetch()
 	v.factorTable()
 }
 
-func (v *vector) dftOut(outs []*expr) {
-	v.begin("DFTOut", "func(src, dst, tmp, bias *float32, pos, row int, floor float32, n int)", "src", "dst", "tmp", "bias")
+// dftOut writes the way back from the products to n results.
+func (v *vector) dftOut(name string, n int) {
+	v.begin(name, "func(src, dst, tmp, bias *float32, pos, row int, floor float32, n int)", "src", "dst", "tmp", "bias")
 	pos, row := reg.RDX, reg.RSI
 	v.Load(v.Param("pos"), pos)
 	v.Load(v.Param("row"), row)
 	v.Label("loop")
 	v.move("gather", v.ptrs["src"], pos, 0, dftPos, true, nil)
-	v.network(outs, v.tmp(0), v.tmp(dftPos), v.tmp(dftPos+dftOut))
+	v.network(inverseNet(dftHalf, n, false), v.tmp(0), v.tmp(dftPos), v.tmp(dftPos+n))
 	bias, floor := v.vec[1], v.vec[2]
 	v.VMOVUPS(v.at("bias"), bias)
 	v.VBROADCASTSS(operand.NewParamAddr("floor", 48), floor)
-	v.move("scatter", v.ptrs["dst"], row, dftPos, dftOut, false, func(r reg.VecPhysical) {
+	v.move("scatter", v.ptrs["dst"], row, dftPos, n, false, func(r reg.VecPhysical) {
 		v.VADDPS(bias, r, r)
 		v.VMAXPS(r, floor, r)
 	})

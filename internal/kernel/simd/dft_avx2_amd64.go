@@ -14,6 +14,11 @@ func avx2DFTIn(src *float32, dst *float32, tmp *float32, row int, pos int, n int
 //go:noescape
 func avx2DFTOut(src *float32, dst *float32, tmp *float32, bias *float32, pos int, row int, floor float32, n int)
 
+// avx2DFTOut9 is a Set.DFTOut9.
+//
+//go:noescape
+func avx2DFTOut9(src *float32, dst *float32, tmp *float32, bias *float32, pos int, row int, floor float32, n int)
+
 // avx2DFTTaps is a Set.DFTTaps.
 //
 //go:noescape

@@ -14,6 +14,11 @@ func avx512DFTIn(src *float32, dst *float32, tmp *float32, row int, pos int, n i
 //go:noescape
 func avx512DFTOut(src *float32, dst *float32, tmp *float32, bias *float32, pos int, row int, floor float32, n int)
 
+// avx512DFTOut9 is a Set.DFTOut9.
+//
+//go:noescape
+func avx512DFTOut9(src *float32, dst *float32, tmp *float32, bias *float32, pos int, row int, floor float32, n int)
+
 // avx512DFTTaps is a Set.DFTTaps.
 //
 //go:noescape

@@ -83,8 +83,9 @@ type Set struct {
 	// The transforms of kernel/dft.go. DFTIn: for n channels, the factors of the 48 samples src[i*row/4] to the
 	// 71 places dst[p*pos/4]. DFTOut: the other way, from 71 products to 32
 	// results dst[i*row/4], of which each becomes max(floor, result + bias[0]).
-	DFTIn  func(src, dst, tmp *float32, row, pos, n int)
-	DFTOut func(src, dst, tmp, bias *float32, pos, row int, floor float32, n int)
+	// DFTOut9: the same to 40 results, for kernels of 9 taps.
+	DFTIn           func(src, dst, tmp *float32, row, pos, n int)
+	DFTOut, DFTOut9 func(src, dst, tmp, bias *float32, pos, row int, floor float32, n int)
 
 	// DFTTaps: for i in n, the factors of the 17 taps w[k*PieceStride+i] to
 	// u[p*PieceStride+i]. DFTGrad: the other way, from 71 products to 17 taps.
