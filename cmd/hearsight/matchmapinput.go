@@ -63,8 +63,9 @@ func (a *app) likeOf(name, like string) (string, error) {
 type chain struct {
 	plan                        *pipeline.Plan
 	kinds                       map[string]stage.Kind
-	mfcc, image                 *spec.Stage // what the model is given
-	pairs, speech, wav, resized *spec.Stage // what that is made of; nil: none
+	mfcc                        *spec.Stage   // what the model is given
+	images                      []*spec.Stage // and this: photos, or the maps of one network each
+	pairs, speech, wav, resized *spec.Stage   // what that is made of; nil: none
 	stages                      []*spec.Stage
 }
 
@@ -78,7 +79,10 @@ func newChain(p *pipeline.Plan, like string) (*chain, error) {
 		return nil, usagef("no stage %q", like)
 	}
 	in := top.Stage.Inputs
-	c.mfcc, c.image = p.Action(in["mfcc"][0]).Stage, p.Action(slices.Concat(in["features"], in["images"])[0]).Stage
+	c.mfcc = p.Action(in["mfcc"][0]).Stage
+	for _, name := range slices.Concat(in["features"], in["images"]) {
+		c.images = append(c.images, p.Action(name).Stage)
+	}
 	first := func(from *spec.Stage, what string) *spec.Stage {
 		for _, s := range c.before(from) {
 			if c.kinds[s.Kind].Output == what {
@@ -87,8 +91,8 @@ func newChain(p *pipeline.Plan, like string) (*chain, error) {
 		}
 		return nil
 	}
-	c.wav, c.speech, c.resized = first(c.mfcc, "wav"), first(c.mfcc, "speech"), first(c.image, "images")
-	c.pairs = first(c.image, "pairs")
+	c.wav, c.speech, c.resized = first(c.mfcc, "wav"), first(c.mfcc, "speech"), first(c.images[0], "images")
+	c.pairs = first(c.images[0], "pairs")
 	if c.wav == nil || c.resized == nil || c.pairs == nil {
 		return nil, usagef("the inputs of %s do not come from a data set's photos and clips", like)
 	}
@@ -141,15 +145,16 @@ func (a *app) through(ctx context.Context, c *chain, f matchmapFlags, g given, u
 		Params: map[string]any{"table": filepath.Join(dir, "pair.csv"), "root": filepath.Join(dir, "files"), "split": "test"},
 	})
 	var targets []string
-	for _, t := range []struct {
-		stage  *spec.Stage
-		wanted bool
-	}{{c.mfcc, g.sound}, {c.image, g.image}} {
-		if !t.wanted {
-			continue
-		}
-		targets = append(targets, t.stage.Name)
-		if err := c.copyTo(p, t.stage, g, f); err != nil {
+	var wanted []*spec.Stage
+	if g.sound {
+		wanted = append(wanted, c.mfcc)
+	}
+	if g.image {
+		wanted = append(wanted, c.images...)
+	}
+	for _, s := range wanted {
+		targets = append(targets, s.Name)
+		if err := c.copyTo(p, s, g, f); err != nil {
 			return err
 		}
 	}

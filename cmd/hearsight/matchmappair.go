@@ -7,11 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/hearsight/hearsight/artifacts"
 	"github.com/hearsight/hearsight/internal/dataset"
-	"github.com/hearsight/hearsight/internal/minibatch"
 	"github.com/hearsight/hearsight/internal/matchmap"
+	"github.com/hearsight/hearsight/internal/minibatch"
 	"github.com/hearsight/hearsight/internal/model"
 	"github.com/hearsight/hearsight/internal/rows"
 	"github.com/hearsight/hearsight/internal/table"
@@ -192,7 +193,7 @@ func (h *drawnPair) look(c *chain, from source, id string, photo []byte) error {
 	}
 	h.image = seen{values: minibatch.Image{Pixels: resized.Pixels}, height: int(resized.Height), width: int(resized.Width), channels: 3}
 	h.shown = &vision.RGB{W: int(resized.Width), H: int(resized.Height), Pix: resized.Pixels}
-	if c.image != c.resized {
+	if c.images[0] != c.resized {
 		if err := h.lookAtMap(c, from, id); err != nil {
 			return err
 		}
@@ -212,22 +213,34 @@ func (h *drawnPair) look(c *chain, from source, id string, photo []byte) error {
 	return nil
 }
 
-// lookAtMap reads the photo's feature map.
+// lookAtMap reads the photo's feature map, of one network or several.
 func (h *drawnPair) lookAtMap(c *chain, from source, id string) error {
-	art, err := from(c.image)
-	if err != nil {
-		return err
+	var maps [][]uint16
+	var towers, layers []string
+	h.image.channels = 0
+	for _, s := range c.images {
+		art, err := from(s)
+		if err != nil {
+			return err
+		}
+		m, err := one(table.FeatureMaps("", ""), art, id)
+		if err != nil {
+			return err
+		}
+		set, err := rows.Open(table.FeatureMaps("", ""), art)
+		if err != nil {
+			return err
+		}
+		towers, layers = append(towers, set.Meta("tower")), append(layers, set.Meta("layer"))
+		if err := set.Close(); err != nil {
+			return err
+		}
+		maps = append(maps, m.Half)
+		h.image.height, h.image.width, h.image.channels = int(m.Height), int(m.Width), h.image.channels+int(m.Channels)
 	}
-	m, err := one(table.FeatureMaps("", ""), art, id)
-	if err != nil {
-		return err
-	}
-	set, err := rows.Open(table.FeatureMaps("", ""), art)
-	if err != nil {
-		return err
-	}
-	h.image = seen{values: minibatch.Image{Half: m.Half}, height: int(m.Height), width: int(m.Width), channels: int(m.Channels), tower: set.Meta("tower"), layer: set.Meta("layer")}
-	return set.Close()
+	h.image.values = minibatch.Image{Half: dataset.JoinMaps(maps, h.image.height*h.image.width)}
+	h.image.tower, h.image.layer = strings.Join(towers, " + "), strings.Join(layers, " + ")
+	return nil
 }
 
 // fits says whether the model takes what was made for it.

@@ -161,15 +161,15 @@ func point(t *testing.T, demo *app, m *model.Model[float32], named map[string]sc
 		t.Fatal(err)
 	}
 	if err := one.planned(ctx, targets, func(p *pipeline.Plan, _ *artifacts.Store) error {
-		var in []*artifacts.Artifact
-		for _, name := range []string{"pairs", "mfcc", "photos"} {
+		in := map[string][]*artifacts.Artifact{}
+		for port, name := range map[string]string{"pairs": "pairs", "mfcc": "mfcc", "images": "photos"} {
 			art, err := result(p, name)
 			if err != nil {
 				return err
 			}
-			in = append(in, art)
+			in[port] = append(in[port], art)
 		}
-		d, err := dataset.Open(dataset.Of[artifacts.Part](in[0], in[1], nil, in[2]))
+		d, err := dataset.Open(dataset.Of[artifacts.Part](in))
 		if err != nil {
 			return err
 		}

@@ -133,25 +133,30 @@ func areMirrored(sets, mirrored []*photos, ids []string) error {
 // joined is the column of the pictures ids: the maps of all sets, place by
 // place behind each other.
 func joined(sets []*photos, ids []string) column[minibatch.Image] {
+	places := int(sets[0].shape[0] * sets[0].shape[1])
 	return newColumn(len(ids), func(i int) (minibatch.Image, error) {
-		parts, n := make([][]uint16, len(sets)), 0
+		maps := make([][]uint16, len(sets))
 		for k, s := range sets {
 			img, err := s.read(s.at[ids[i]])
 			if err != nil || len(sets) == 1 {
 				return img, err
 			}
-			parts[k] = img.Half
-			n += len(img.Half)
+			maps[k] = img.Half
 		}
-		half, places := make([]uint16, 0, n), int(sets[0].shape[0]*sets[0].shape[1])
-		for place := range places {
-			for k, s := range sets {
-				c := int(s.shape[2])
-				half = append(half, parts[k][place*c:][:c]...)
-			}
-		}
-		return minibatch.Image{Half: half}, nil
+		return minibatch.Image{Half: JoinMaps(maps, places)}, nil
 	})
+}
+
+// JoinMaps is one feature map of several of so many places each, [places][channels]:
+// at each place the channels of one stand behind those of another.
+func JoinMaps(maps [][]uint16, places int) (half []uint16) {
+	for place := range places {
+		for _, m := range maps {
+			c := len(m) / places
+			half = append(half, m[place*c:][:c]...)
+		}
+	}
+	return half
 }
 
 // photos are the pictures of an artifact, all of the shape of the first.

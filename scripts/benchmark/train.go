@@ -14,7 +14,8 @@ import (
 	"strconv"
 
 	"github.com/hearsight/hearsight/internal/dataset"
-	"github.com/hearsight/hearsight/internal/learn"
+	"github.com/hearsight/hearsight/internal/minibatch"
+	"github.com/hearsight/hearsight/internal/rows"
 	tables "github.com/hearsight/hearsight/internal/table"
 )
 
@@ -320,7 +321,7 @@ func (copied) Open(path string) (*os.File, error) { return os.Open(path) }
 // the order in which the train stage takes the pairs of the tables in dir.
 func writeOrder(out io.Writer, dir string, t trainOptions) error {
 	from := copied(dir)
-	d, err := dataset.Open(dataset.Inputs[string]{Pairs: from, MFCC: from, Features: from})
+	d, err := dataset.Open(dataset.Inputs[string]{Pairs: from, MFCC: from, Features: []rows.Parts[string]{from}})
 	if err != nil {
 		return err
 	}
@@ -328,7 +329,7 @@ func writeOrder(out io.Writer, dir string, t trainOptions) error {
 	if err := d.Close(); err != nil {
 		return err
 	}
-	s, err := learn.NewSampler(pairs, t.batch, t.seed)
+	s, err := minibatch.NewSampler(pairs, t.batch, t.seed)
 	if err != nil {
 		return err
 	}

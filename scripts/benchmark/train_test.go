@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hearsight/hearsight/internal/learn"
+	"github.com/hearsight/hearsight/internal/minibatch"
 	tables "github.com/hearsight/hearsight/internal/table"
 )
 
@@ -111,11 +111,11 @@ func TestWriteOrder(t *testing.T) {
 	if err := writeOrder(&got, dir, trainOptions{steps: 5, batch: 2, seed: 3}); err != nil {
 		t.Fatal(err)
 	}
-	var pairs []learn.Pair
+	var pairs []minibatch.Pair
 	for _, id := range ids[:5] {
-		pairs = append(pairs, learn.Pair{ID: id + "#0", Photo: id})
+		pairs = append(pairs, minibatch.Pair{ID: id + "#0", Photo: id})
 	}
-	s, err := learn.NewSampler(pairs, 2, 3)
+	s, err := minibatch.NewSampler(pairs, 2, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
