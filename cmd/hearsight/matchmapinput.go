@@ -66,7 +66,6 @@ type chain struct {
 	mfcc                        *spec.Stage   // what the model is given
 	images                      []*spec.Stage // and this: photos, or the maps of one network each
 	pairs, speech, wav, resized *spec.Stage   // what that is made of; nil: none
-	stages                      []*spec.Stage
 }
 
 func newChain(p *pipeline.Plan, like string) (*chain, error) {
