@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"errors"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -46,6 +47,9 @@ func commands(c *cobra.Command) []*cobra.Command {
 	return all
 }
 
+// shellWord is a word as a shell takes it, in single quotes or out of them.
+var shellWord = regexp.MustCompile(`'[^']*'|\S+`)
+
 // TestExamplesParse checks that the examples in the help are commands as the
 // program takes them: known commands, known flags, as many arguments as wanted.
 func TestExamplesParse(t *testing.T) {
@@ -54,7 +58,10 @@ func TestExamplesParse(t *testing.T) {
 			line, _, _ = strings.Cut(line, "   ") // what follows explains it
 			line, _, _ = strings.Cut(strings.TrimSpace(line), " #")
 			line, _, _ = strings.Cut(line, " >")
-			words := strings.Fields(line)
+			words := shellWord.FindAllString(line, -1)
+			for i, w := range words {
+				words[i] = strings.Trim(w, "'")
+			}
 			if len(words) == 0 || words[0] != "hearsight" {
 				t.Errorf("%s: the example %q does not begin with hearsight", c.CommandPath(), line)
 				continue
