@@ -18,6 +18,8 @@ cp scripts/crash-rows.yaml "$dir"
 seed=${SEED:-1}
 for row in ${ROWS:-$rows}; do
 	echo "$row"
-	"$dir/crash" -binary "$dir/hearsight" -prepared "$dir/store" -seed "$seed" -at "model@$row=${KILLS:-1}" -- -f "$dir/crash-rows.yaml" "model@$row"
+	resumed=-resumed
+	case $row in *'(R)') resumed= ;; esac # untrained: there are no steps
+	"$dir/crash" -binary "$dir/hearsight" -prepared "$dir/store" -seed "$seed" $resumed -at "model@$row=${KILLS:-1}" -- -f "$dir/crash-rows.yaml" "model@$row"
 	seed=$((seed + 1))
 done

@@ -34,13 +34,13 @@ func (a *app) likeOf(name, like string) (string, error) {
 	var all []string
 	for i := range p.Stages {
 		s := &p.Stages[i]
-		hears := len(s.Inputs["mfcc"]) == 1 && len(s.Inputs["features"])+len(s.Inputs["images"]) == 1
+		hears := len(s.Inputs["mfcc"]) == 1 && len(s.Inputs["images"]) <= 1 && (len(s.Inputs["features"]) > 0) != (len(s.Inputs["images"]) > 0)
 		switch {
 		case hears && like == "" && s.Name == name:
 			return name, nil
 		case hears && like != "" && s.Name == like:
 			return like, nil
-		case hears && slices.Contains(s.Inputs["model"], name):
+		case hears && like == "" && slices.Contains(s.Inputs["model"], name):
 			return s.Name, nil
 		case hears && s.Kind == "train":
 			all = append(all, s.Name)

@@ -100,15 +100,16 @@ func (h oggHead) start(page []byte, granule int64) int64 {
 	laces := page[27:][:page[26]]
 	packet := page[27+len(laces):]
 	var samples, size int64
+	rest := page[5]&1 != 0 // of a packet whose beginning is not here
 	for _, lace := range laces {
 		if size += int64(lace); lace == 255 {
 			continue // and on
 		}
 		samples += h.block
-		if h.isOpus {
+		if h.isOpus && !rest {
 			samples += opusSamples(packet[:size])
 		}
-		packet, size = packet[size:], 0
+		packet, size, rest = packet[size:], 0, false
 	}
 	switch {
 	case granule <= samples || h.block == 0 && !h.isOpus:
@@ -127,7 +128,10 @@ func opusSamples(packet []byte) int64 {
 	}
 	config, frames := packet[0]>>3, int64(1)
 	switch code := packet[0] & 3; {
-	case code == 3 && len(packet) > 1:
+	case code == 3:
+		if len(packet) < 2 {
+			return 0 // no packet has such a length
+		}
 		frames = int64(packet[1] & 63)
 	case code != 0:
 		frames = 2

@@ -149,7 +149,12 @@ func joined(sets []*photos, ids []string) column[minibatch.Image] {
 
 // JoinMaps is one feature map of several of so many places each, [places][channels]:
 // at each place the channels of one stand behind those of another.
-func JoinMaps(maps [][]uint16, places int) (half []uint16) {
+func JoinMaps(maps [][]uint16, places int) []uint16 {
+	n := 0
+	for _, m := range maps {
+		n += len(m)
+	}
+	half := make([]uint16, 0, n)
 	for place := range places {
 		for _, m := range maps {
 			c := len(m) / places

@@ -46,8 +46,21 @@ const (
 // FrozenAxis is the axis, in shares of the side of a picture of so many pixels,
 // of the n places across it of a frozen network's feature map; tower and layer are
 // as the map's file names them. Places may be means of pool by pool places, as
-// the stage features makes them.
+// the stage features makes them. Of the maps of several networks behind each other
+// it is the mean of theirs.
 func FrozenAxis(tower, layer string, side, n int) Axis {
+	towers, layers := strings.Split(tower, " + "), strings.Split(layer, " + ")
+	var mean Axis
+	for i, t := range towers {
+		a := frozenAxis(t, layers[min(i, len(layers)-1)], side, n)
+		mean.First += a.First / float64(len(towers))
+		mean.Step += a.Step / float64(len(towers))
+	}
+	return mean
+}
+
+// frozenAxis is FrozenAxis of one network.
+func frozenAxis(tower, layer string, side, n int) Axis {
 	pixel := Tile(side)
 	stride, first, whole := mapStride, float64(mapStride-1)/2, side/mapStride // VGG: pools of 2 by 2, no borders
 	if strings.HasPrefix(strings.ToLower(tower), "resnet") {

@@ -109,6 +109,7 @@ func TestFrozenAxis(t *testing.T) {
 		{"resnet50", "stage 5", 224, 7, .5, 32.5},
 		{"resnet50", "stage 4", 224, 7, 8.5, 40.5}, // pooled by 2
 		{"vgg16", "conv5_3", 240, 5, 24, 72},       // 15 places pooled by 3
+		{"resnet50 + vgg16", "stage 4 + conv5_3", 224, 14, 4.25, 20.25},
 	} {
 		a := FrozenAxis(c.tower, c.layer, c.side, c.n)
 		if got := [2]float64{a.At(0) * float64(c.side), a.At(1) * float64(c.side)}; math.Abs(got[0]-c.first) > 1e-9 || math.Abs(got[1]-c.second) > 1e-9 {

@@ -162,6 +162,10 @@ func TestPutPlaces(t *testing.T) {
 	if err := PutImage(spec, dst, img, []int{0, 2}); err != nil || !slices.Equal(dst, []float32{0, 0, 2, 2}) {
 		t.Errorf("places 0 and 2 are %v, %v", dst, err)
 	}
+	spec.MapNorm.Std, spec.MapNorm.Stds = 0, []float64{2, 4}
+	if err := PutImage(spec, dst, img, []int{0, 2}); err != nil || !slices.Equal(dst, []float32{0, 0, 2, 1}) {
+		t.Errorf("places 0 and 2 by deviations of their own are %v, %v", dst, err)
+	}
 	if x := img.AppendMap([]float32{9}); !slices.Equal(x, []float32{9, 1, 2, 3, 4, 5, 6}) {
 		t.Errorf("the map's values are %v", x)
 	}

@@ -77,6 +77,12 @@ func TestTorch(t *testing.T) {
 			case "mlp":
 				spec.Height, spec.Width, spec.LearnScale = 5, 4, true
 				spec.MapNorm = &model.CoeffNorm{Mean: make([]float64, 24), Std: 1.5}
+				if c.similarity == model.SimilarityAttention { // as of several networks
+					spec.MapNorm.Std = 0
+					for i := range 24 {
+						spec.MapNorm.Stds = append(spec.MapNorm.Stds, 1+float64(i)/20)
+					}
+				}
 				spec.AudioNorm.Std, spec.AudioNorm.Stds = 0, make([]float64, 13)
 				for i := range spec.AudioNorm.Stds {
 					spec.AudioNorm.Stds[i] = 1 + float64(i)/10

@@ -37,8 +37,9 @@ func main() {
 	seed := flag.Uint64("seed", 1, "of the moments")
 	procs := flag.String("gomaxprocs", "", "also run undisturbed with these, such as 1,4")
 	prepared := flag.String("prepared", "", "a store that each run starts from a copy of")
+	resumed := flag.Bool("resumed", false, "repeat each kill until training has gone on from a checkpoint")
 	flag.Parse()
-	s := &storm{binary: *binary, prepared: *prepared, args: flag.Args(), rand: rand.New(rand.NewPCG(*seed, 0))}
+	s := &storm{binary: *binary, prepared: *prepared, resumed: *resumed, args: flag.Args(), rand: rand.New(rand.NewPCG(*seed, 0))}
 	if err := s.run(*at, *procs); err != nil {
 		fmt.Fprintln(os.Stderr, "crash:", err)
 		os.Exit(1)
@@ -48,6 +49,7 @@ func main() {
 type storm struct {
 	binary   string
 	prepared string   // a store, or empty
+	resumed  bool     // only rounds count in which training went on from a checkpoint
 	args     []string // of run
 	rand     *rand.Rand
 	want     string
@@ -71,7 +73,7 @@ func (s *storm) run(at, procs string) error {
 		if err != nil {
 			return fmt.Errorf("-at %s: %w", at, err)
 		}
-		for range n {
+		for kills, tries := 0, 0; kills < n; {
 			round++
 			store := filepath.Join(dir, "killed")
 			what, err := s.round(store, stage)
@@ -79,12 +81,17 @@ func (s *storm) run(at, procs string) error {
 				return fmt.Errorf("round %d, %s: %w", round, what, err)
 			}
 			fmt.Printf("round %d: %s: same digests, nothing done twice\n", round, what)
+			if tries++; !s.resumed || strings.Contains(what, wentOn) {
+				kills, tries = kills+1, 0
+			} else if tries == maxTries {
+				return fmt.Errorf("%s: none of %d kills left a checkpoint to go on from", stage, tries)
+			}
 			if err := os.RemoveAll(store); err != nil {
 				return err
 			}
 		}
 	}
-	fmt.Printf("%d kills, 0 differences\n", round)
+	fmt.Printf("%d rounds, 0 differences\n", round)
 	return nil
 }
 
@@ -204,10 +211,16 @@ func (s *storm) round(store, stage string) (what string, err error) {
 		return what, fmt.Errorf("going on: %w\n%s", err, text)
 	}
 	if m := goingOn.FindSubmatch(text); m != nil {
-		what += ", went on " + string(m[1])
+		what += wentOn + string(m[1])
 	}
 	return what, s.compare(store)
 }
+
+// wentOn stands in what a round did if training went on from a checkpoint.
+const wentOn = ", went on "
+
+// maxTries is how many kills in a row may leave no checkpoint.
+const maxTries = 20
 
 // goingOn is what training says when it has found a checkpoint.
 var goingOn = regexp.MustCompile(`going on (from step \d+)`)

@@ -55,6 +55,7 @@ type result struct {
 	asks  int // when it was taken
 	bytes int // of its sound, once it is there
 	done  chan struct{}
+	lost  bool // what it waited for was cut short
 	// dropped: it waits no more, for it was asked for, or let go.
 	dropped bool
 }
@@ -79,7 +80,7 @@ func (a *ahead) decode(ctx context.Context, ref rows.Ref, clip table.Clip) decod
 	case <-ctx.Done():
 		return decoded{err: ctx.Err()}
 	}
-	if errors.Is(r.err, context.Canceled) && ctx.Err() == nil { // its own ctx, not ours
+	if r.lost && ctx.Err() == nil { // it was its batch's ctx that ended, not ours
 		return a.batch(ctx, ref, clip)
 	}
 	return r.decoded
@@ -102,16 +103,17 @@ func (a *ahead) batch(ctx context.Context, ref rows.Ref, clip table.Clip) decode
 	more, results := a.take(ref)
 	data := append([][]byte{clip.Audio}, more...)
 	all := a.f.decodeAll(ctx, data, a.dir)
-	a.finish(results, all[1:])
+	a.finish(results, all[1:], ctx.Err() != nil)
 	return all[0]
 }
 
-// finish hands over what came of clips that were decoded ahead.
-func (a *ahead) finish(results []*result, all []decoded) {
+// finish hands over what came of clips that were decoded ahead; lost: the batch was
+// cut short, and what its errors are is not of the clips.
+func (a *ahead) finish(results []*result, all []decoded, lost bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for i, r := range results {
-		r.decoded = all[i]
+		r.decoded, r.lost = all[i], lost && all[i].err != nil
 		close(r.done)
 		if r.pcm != nil && !r.dropped {
 			r.bytes = 4 * len(r.pcm.Samples)

@@ -2,6 +2,7 @@ package decode
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -123,7 +124,7 @@ func TestNeverAskedFor(t *testing.T) {
 		for i := range all {
 			all[i].pcm = &audio.PCM{SampleRateHz: 16000, Channels: 1, Samples: make([]float32, second/4)}
 		}
-		a.finish(results, all)
+		a.finish(results, all, false)
 		held := 0
 		for _, r := range a.ready {
 			held += r.bytes
@@ -176,5 +177,28 @@ func TestDitherParam(t *testing.T) {
 		if !bytes.Equal(dithered[i].Audio, again[i].Audio) {
 			t.Errorf("%s: another time, other noise", plain[i].ID)
 		}
+	}
+}
+
+// TestBatchCutShort: who waited for a batch that another's end cut short decodes
+// its clip itself, whatever the end was called.
+func TestBatchCutShort(t *testing.T) {
+	a := newAhead(nil, nil, nil, "")
+	ref := rows.Ref{}
+	wait := func(lost bool, err error) *result {
+		r := &result{done: make(chan struct{})}
+		a.ready[ref] = r
+		a.finish([]*result{r}, []decoded{{err: err}}, lost)
+		return r
+	}
+	other := errors.New("another shard's clip")
+	if r := wait(true, other); !r.lost {
+		t.Error("another's end is taken for the clip's own fault")
+	}
+	if r := wait(false, other); r.lost {
+		t.Error("a clip's own fault is taken for another's end")
+	}
+	if r := wait(true, nil); r.lost {
+		t.Error("a clip that came out in time is lost")
 	}
 }

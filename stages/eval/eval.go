@@ -30,7 +30,7 @@ import (
 var Kind = stage.New(stage.Kind{
 	Name:    "eval",
 	Doc:     "score a model: P@1/5/10 both ways, ranks, similarities",
-	Version: 3,
+	Version: 4,
 	Inputs: []stage.Input{
 		{Name: "model", Doc: "the model", Types: []string{"model"}},
 		{Name: "pairs", Doc: "captions, with the sets they belong to", Types: []string{"pairs"}},

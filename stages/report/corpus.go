@@ -57,12 +57,15 @@ func captionFacts(c *report.Corpus, s Sources) error {
 		_, err := rows.Each(table.Captions, art, func(caption table.Caption) error {
 			n++
 			splits[caption.Split]++
-			said := strings.Fields(caption.Text)
-			if len(said) > 0 {
-				lengths = append(lengths, float64(len(said)))
+			said := 0
+			for _, w := range strings.Fields(caption.Text) {
+				if w = strings.ToLower(strings.Trim(w, ".,;:!?\"'()")); w != "" { // a full stop may stand alone
+					words[w] = true
+					said++
+				}
 			}
-			for _, w := range said {
-				words[strings.ToLower(strings.Trim(w, ".,;:!?\"'()"))] = true
+			if said > 0 {
+				lengths = append(lengths, float64(said))
 			}
 			if caption.PhotoID != "" {
 				photos[caption.PhotoID] = true

@@ -23,7 +23,7 @@ func TestCorpus(t *testing.T) {
 		{ID: "c", Seconds: 3, LoudnessLUFS: -10},
 	}
 	src := Sources{
-		Pairs: []*artifacts.Artifact{stagetest.Artifact(t, s, "pairs", stagetest.Part("captions.parquet", table.Captions, table.Caption{ID: "a", PhotoID: "p", Split: "train", Text: "A dog runs."}, table.Caption{ID: "b", PhotoID: "p", Split: "validation", Text: "a dog"}),
+		Pairs: []*artifacts.Artifact{stagetest.Artifact(t, s, "pairs", stagetest.Part("captions.parquet", table.Captions, table.Caption{ID: "a", PhotoID: "p", Split: "train", Text: "A dog runs."}, table.Caption{ID: "b", PhotoID: "p", Split: "validation", Text: "a dog ."}),
 			stagetest.Part("photos-00.parquet", table.Photos, table.Photo{ID: "p", Format: "jpeg", Width: 500, Height: 375, Bytes: []byte("x")}))},
 		WAV: []*artifacts.Artifact{stagetest.Artifact(t, s, "wav", stagetest.Part("clips-00.parquet", table.Clips, clips...))},
 		Speech: []*artifacts.Artifact{stagetest.Artifact(t, s, "speech", stagetest.Part("clips-00.parquet", table.Clips,

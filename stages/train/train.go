@@ -48,7 +48,7 @@ import (
 var Kind = stage.New(stage.Kind{
 	Name:    "train",
 	Doc:     "learn a model from pairs of photo and speech",
-	Version: 3,
+	Version: 4,
 	Inputs:  inputs,
 	Output:  "model",
 	Numeric: true,
