@@ -10,5 +10,7 @@ set -eu
 cd "$(dirname "$0")/.."
 mkdir -p bin
 ${GO:-go} build -trimpath -o bin/paper ./scripts/paper
+[ "${MEASURE:-0}" != 0 ] || MEASURE=
+[ "${GATE:-0}" != 0 ] || GATE=
 exec bin/paper ${STEPS:+-steps "$STEPS"} ${BUDGET:+-budget "$BUDGET"} ${ROWS:+-rows "$ROWS"} ${PHOTOS:+-photos "$PHOTOS"} \
 	${STORE:+-store "$STORE"} ${MEASURE:+-measure} ${GATE:+-gate} "$@"

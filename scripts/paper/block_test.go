@@ -160,6 +160,21 @@ func TestEdited(t *testing.T) {
 	if err := twice.check(); err == nil || !strings.Contains(err.Error(), "paper.jsonl:2: VGG16_5 stands in line 1") {
 		t.Errorf("a row twice: %v", err)
 	}
+	old := filled(t) // killed after its lines were written
+	lines, err := readLines(old.linesPath())
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines, _ = merged(lines, scored("Resnet50_5", 4000, .3))
+	if err := writeLines(old.linesPath(), lines); err != nil {
+		t.Fatal(err)
+	}
+	if err := old.check(); err != nil {
+		t.Errorf("a block of fewer lines: %v", err)
+	}
+	if kept, err := old.enter(scored("Resnet50_6", 4000, .3)); err != nil || kept != "" || !strings.Contains(old.text(t), "| Resnet50_5 | .01 / .12 / .26 | .") {
+		t.Errorf("%v %q: the block lacks what a killed run has written:\n%s", err, kept, old.text(t))
+	}
 	b := filled(t)
 	if err := os.WriteFile(b.resultsPath(), []byte(strings.Replace(b.text(t), ".20 [", ".90 [", 1)), 0o644); err != nil {
 		t.Fatal(err)

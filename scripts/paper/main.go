@@ -148,11 +148,11 @@ func run(ctx context.Context, args []string, out, said io.Writer) error {
 			fmt.Fprintf(out, "%s: not entered in %s: %s\n", l.Row, kept.linesPath(), why)
 		}
 	}
-	return conclude(out, o, kept, lines)
+	return conclude(out, o, kept, rows, lines)
 }
 
 // conclude prints what came out, and the gates.
-func conclude(out io.Writer, o options, kept book, lines []line) error {
+func conclude(out io.Writer, o options, kept book, chosen []row, lines []line) error {
 	var rows []row
 	for _, r := range allRows() {
 		if _, run := byRow(lines)[r.name]; run {
@@ -175,8 +175,13 @@ func conclude(out io.Writer, o options, kept book, lines []line) error {
 			}
 		}
 	}
-	failed := 0
-	for _, g := range gates(all) {
+	failed, judged := 0, gates(all)
+	for _, r := range chosen {
+		if _, run := byRow(lines)[r.name]; !run && r.conv && !r.untrained && !r.random {
+			judged = append(judged, gate{row: r.name, reason: "not run"})
+		}
+	}
+	for _, g := range judged {
 		word := "ok  "
 		if !g.ok {
 			word = "FAIL"

@@ -59,16 +59,25 @@ func (p *program) run(ctx context.Context, r row, steps int64, stage string) err
 
 // ask runs a command that answers in JSON.
 func (p *program) ask(ctx context.Context, to any, args ...string) error {
+	text, err := p.output(ctx, args...)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(text, to); err != nil {
+		return fmt.Errorf("hearsight %s: %w", args[0], err)
+	}
+	return nil
+}
+
+// output is what the program prints; an error has what it says beside.
+func (p *program) output(ctx context.Context, args ...string) ([]byte, error) {
 	var out, said bytes.Buffer
 	cmd := exec.CommandContext(ctx, p.binary, args...)
 	cmd.Stdout, cmd.Stderr = &out, &said
 	if err := cmd.Run(); err != nil {
-		return fmt.Errorf("hearsight %s: %w\n%s", args[0], err, said.Bytes())
+		return nil, fmt.Errorf("hearsight %s: %w\n%s", args[0], err, said.Bytes())
 	}
-	if err := json.Unmarshal(out.Bytes(), to); err != nil {
-		return fmt.Errorf("hearsight %s: %w", args[0], err)
-	}
-	return nil
+	return out.Bytes(), nil
 }
 
 // measure trains a row for a few steps, in a store of its own, for the pace.
@@ -167,10 +176,9 @@ type curvePoint struct {
 
 // curve reads the curve of a row's model.
 func (p *program) curve(ctx context.Context, r row, steps int64) ([]curvePoint, error) {
-	cmd := exec.CommandContext(ctx, p.binary, p.args(r, steps, "inspect", "--export", "json", r.model+"/curve.parquet")...)
-	text, err := cmd.Output()
+	text, err := p.output(ctx, p.args(r, steps, "inspect", "--export", "json", r.model+"/curve.parquet")...)
 	if err != nil {
-		return nil, fmt.Errorf("%s: hearsight inspect: %w", r.name, err)
+		return nil, fmt.Errorf("%s: %w", r.name, err)
 	}
 	var out []curvePoint
 	for line := range bytes.Lines(text) {
