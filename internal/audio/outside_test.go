@@ -11,7 +11,7 @@ import (
 
 // testOgg is a stream of three pages: of Opus, 1,000 samples after the 312 to skip.
 func testOgg() []byte {
-	return oggPages([]oggTestPage{{0, []string{opusTestHead}}, {0, []string{"OpusTags and so on"}}, {1312, []string{"sound"}}})
+	return oggPages([]oggTestPage{{0, []string{opusTestHead}, false}, {0, []string{"OpusTags and so on"}, false}, {1312, []string{"sound"}, false}})
 }
 
 const opusTestHead = "OpusHead\x01\x01\x38\x01\x80\xbb\x00\x00\x00\x00\x00"
@@ -21,14 +21,18 @@ const vorbisTestHead = "\x01vorbis\x00\x00\x00\x00\x01\x80\xbb\x00\x00" + "\x00\
 
 // An oggTestPage is a page and the packets that end on it, of less than 255 bytes.
 type oggTestPage struct {
-	granule int
-	packets []string
+	granule   int
+	packets   []string
+	continued bool // the first packet is the rest of one that began before
 }
 
 func oggPages(pages []oggTestPage) (out []byte) {
 	for i, p := range pages {
 		le := binary.LittleEndian
 		flags := map[int]byte{0: 2, len(pages) - 1: 4}[i]
+		if p.continued {
+			flags |= 1
+		}
 		page := le.AppendUint64([]byte{'O', 'g', 'g', 'S', 0, flags}, uint64(p.granule))
 		page = le.AppendUint32(page, 7)
 		page = le.AppendUint32(page, uint32(i))
@@ -92,14 +96,16 @@ func TestOggOfBroadcast(t *testing.T) {
 		page []oggTestPage
 		want int64
 	}{
-		{"opus from its start", opusTestHead, []oggTestPage{{9600, ten("\x08 20 ms")}, {19200, ten("\x08 20 ms")}}, 19200 - 312},
-		{"opus, SILK of 20 ms", opusTestHead, []oggTestPage{{hour, ten("\x08 20 ms")}, {hour + 9600, ten("\x08 20 ms")}}, 19200 - 312},
-		{"opus, hybrid of 10 ms, two a packet", opusTestHead, []oggTestPage{{hour, ten("\x61 2 x 10 ms")}, {hour + 9600, ten("\x61 2 x 10 ms")}}, 19200 - 312},
-		{"opus, CELT of 2.5 ms, eight a packet", opusTestHead, []oggTestPage{{hour, ten("\x83\x08 8 x 2.5 ms")}, {hour + 9600, ten("\x83\x08 8 x 2.5 ms")}}, 19200 - 312},
-		{"vorbis from its start", vorbisTestHead, []oggTestPage{{9 * 1024, ten("sound")}, {19 * 1024, ten("sound")}}, 19 * 1024},
-		{"vorbis", vorbisTestHead, []oggTestPage{{hour, ten("sound")}, {hour + 10*1024, ten("sound")}}, 10 * 1024}, // at least
+		{"opus from its start", opusTestHead, []oggTestPage{{9600, ten("\x08 20 ms"), false}, {19200, ten("\x08 20 ms"), false}}, 19200 - 312},
+		{"opus, SILK of 20 ms", opusTestHead, []oggTestPage{{hour, ten("\x08 20 ms"), false}, {hour + 9600, ten("\x08 20 ms"), false}}, 19200 - 312},
+		{"opus, hybrid of 10 ms, two a packet", opusTestHead, []oggTestPage{{hour, ten("\x61 2 x 10 ms"), false}, {hour + 9600, ten("\x61 2 x 10 ms"), false}}, 19200 - 312},
+		{"opus, CELT of 2.5 ms, eight a packet", opusTestHead, []oggTestPage{{hour, ten("\x83\x08 8 x 2.5 ms"), false}, {hour + 9600, ten("\x83\x08 8 x 2.5 ms"), false}}, 19200 - 312},
+		{"vorbis from its start", vorbisTestHead, []oggTestPage{{9 * 1024, ten("sound"), false}, {19 * 1024, ten("sound"), false}}, 19 * 1024},
+		{"vorbis", vorbisTestHead, []oggTestPage{{hour, ten("sound"), false}, {hour + 10*1024, ten("sound"), false}}, 10 * 1024}, // at least
+		{"opus, the rest of a packet first", opusTestHead, []oggTestPage{{hour, ten("\x08 20 ms"), true}, {hour + 9600, ten("\x08 20 ms"), false}}, 9*960 + 9600 - 312},
+		{"opus, packets of no valid length", opusTestHead, []oggTestPage{{hour, ten("\x0b"), false}, {hour + 9600, ten("\x08 20 ms"), false}}, 9600 - 312},
 	} {
-		data := oggPages(append([]oggTestPage{{0, []string{c.head}}, {0, []string{"tags"}}}, c.page...))
+		data := oggPages(append([]oggTestPage{{0, []string{c.head}, false}, {0, []string{"tags"}, false}}, c.page...))
 		if info, err := Probe(data); !errors.Is(err, ErrUnsupported) || info.Damaged || info.Frames != c.want || info.SampleRateHz != 48000 {
 			t.Errorf("%s: %v, %+v, want %d frames", c.name, err, info, c.want)
 		}
