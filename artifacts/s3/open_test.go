@@ -1,10 +1,14 @@
 package s3
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/minio/minio-go/v7"
 )
 
 func TestOpen(t *testing.T) {
@@ -64,6 +68,24 @@ func TestEndpoint(t *testing.T) {
 		}
 		if err != nil || host != c.host || secure != c.secure || region(getenv) != c.region {
 			t.Errorf("%v: %s, %v, %s, %v; want %s, %v, %s", c.env, host, secure, region(getenv), err, c.host, c.secure, c.region)
+		}
+	}
+}
+
+// TestServerFault: only what the server could not do is tried again.
+func TestServerFault(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want bool
+	}{
+		{nil, false},
+		{errors.New("InternalError"), false},
+		{minio.ErrorResponse{Code: "AccessDenied", StatusCode: 403}, false},
+		{minio.ErrorResponse{Code: "InternalError", StatusCode: 200}, true},
+		{fmt.Errorf("part 3: %w", minio.ErrorResponse{Code: "SlowDown", StatusCode: 503}), true},
+	} {
+		if got := serverFault(c.err); got != c.want {
+			t.Errorf("%v: %v, want %v", c.err, got, c.want)
 		}
 	}
 }

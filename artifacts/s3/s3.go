@@ -33,6 +33,7 @@ import (
 	"os"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
@@ -139,12 +140,14 @@ func (b *Bucket) Open(ctx context.Context, name string, from int64) (io.ReadClos
 
 // Put is Remote's.
 func (b *Bucket) Put(ctx context.Context, name string, src remote.Source) error {
-	var stored string
-	var err error
-	if src.Size > b.partBytes {
-		stored, err = b.putParts(ctx, b.prefix+name, src)
-	} else {
-		stored, err = b.putWhole(ctx, b.prefix+name, src)
+	stored, err := b.send(ctx, name, src)
+	for try := 1; try < putTries && serverFault(err); try++ {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Duration(try) * putWait):
+		}
+		stored, err = b.send(ctx, name, src)
 	}
 	if err != nil {
 		return b.inWords(err)
@@ -153,6 +156,29 @@ func (b *Bucket) Put(ctx context.Context, name string, src remote.Source) error 
 		return nil
 	}
 	return b.readBack(ctx, name, src)
+}
+
+// The client tries each request again; what a server could not do with an upload
+// in parts as a whole, as when two come to their end at once, needs a new one.
+const (
+	putTries = 4
+	putWait  = 200 * time.Millisecond
+)
+
+// serverFault reports whether the server says that it failed, not that the request
+// was wrong.
+func serverFault(err error) bool {
+	var r minio.ErrorResponse
+	return errors.As(err, &r) && (r.StatusCode >= 500 || r.Code == "InternalError") // which may come with 200
+}
+
+// send sends a file and returns the checksum that the server says it stored, or
+// "".
+func (b *Bucket) send(ctx context.Context, name string, src remote.Source) (string, error) {
+	if src.Size > b.partBytes {
+		return b.putParts(ctx, b.prefix+name, src)
+	}
+	return b.putWhole(ctx, b.prefix+name, src)
 }
 
 // putWhole sends a file in one request and returns the checksum that the server
