@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"image"
-	"image/color"
 	"image/png"
 	"io"
 	"math"
@@ -168,13 +166,7 @@ func pixels(m *vision.RGB) *item {
 	return &item{
 		panels: p.whole(),
 		npy:    func(w io.Writer) error { return npy.Write(w, []int{m.H, m.W, 3}, m.Pix) },
-		png: func(w io.Writer) error {
-			img := image.NewRGBA(image.Rect(0, 0, m.W, m.H))
-			for i := range m.W * m.H {
-				img.SetRGBA(i%m.W, i/m.W, color.RGBA{m.Pix[3*i], m.Pix[3*i+1], m.Pix[3*i+2], 255})
-			}
-			return png.Encode(w, img)
-		},
+		png:    func(w io.Writer) error { return png.Encode(w, m.Image()) },
 	}
 }
 

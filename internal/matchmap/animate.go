@@ -31,7 +31,7 @@ func (f *Figure) Animate(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	base.put(opaque(photo), image.Point{})
+	base.put(photo.Image(), image.Point{})
 	bar := image.Rect(14, photo.H+36, photo.W-14, photo.H+40)
 	base.box(bar, rule)
 	base.write(seconds(total)+" s", bar.Max.X, bar.Max.Y+13, small, quiet, 1)

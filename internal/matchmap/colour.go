@@ -50,7 +50,7 @@ func (s scale) level(v float64) int {
 
 // under returns the photo, as large as the heat, with the heat laid over it.
 func under(photo *vision.RGB, values []float64, s scale) *image.RGBA {
-	out := opaque(photo)
+	out := photo.Image()
 	for i, v := range values {
 		c := heat[s.level(v)]
 		a := int(c.A)
@@ -58,16 +58,6 @@ func under(photo *vision.RGB, values []float64, s scale) *image.RGBA {
 		for k, top := range [3]uint8{c.R, c.G, c.B} {
 			px[k] = uint8((int(px[k])*(255-a) + int(top)*a + 127) / 255)
 		}
-	}
-	return out
-}
-
-// opaque is a picture as package image has them.
-func opaque(m *vision.RGB) *image.RGBA {
-	out := image.NewRGBA(image.Rect(0, 0, m.W, m.H))
-	for i := range m.W * m.H {
-		copy(out.Pix[4*i:], m.Pix[3*i:][:3])
-		out.Pix[4*i+3] = 0xff
 	}
 	return out
 }

@@ -89,7 +89,7 @@ func (l *layout) photos() {
 	s, m := l.sheet, l.f.Map
 	x, y := left, margin+64
 	s.write("the photo", x, y-6, small, quiet, 0)
-	s.put(opaque(l.photo), image.Pt(x, y))
+	s.put(l.photo.Image(), image.Pt(x, y))
 	x += l.photo.W + 20
 	s.write(fmt.Sprintf("at the peak, %s s", seconds(l.peak.Sec)), x, y-6, small, quiet, 0)
 	s.put(l.f.heated(l.photo, m.field(l.peak.Step), l.scale), image.Pt(x, y))

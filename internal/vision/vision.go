@@ -23,6 +23,8 @@
 // goes with it is refused before anything is allocated for it.
 package vision
 
+import "image"
+
 // An RGB is a picture of W x H pixels of 8-bit red, green, blue: channel c of
 // pixel x, y is Pix[(y*W+x)*3+c].
 type RGB struct {
@@ -32,6 +34,16 @@ type RGB struct {
 
 // NewRGB returns a black picture.
 func NewRGB(w, h int) *RGB { return &RGB{W: w, H: h, Pix: make([]uint8, w*h*3)} }
+
+// Image returns the picture, opaque, as package image has them.
+func (m *RGB) Image() *image.RGBA {
+	out := image.NewRGBA(image.Rect(0, 0, m.W, m.H))
+	for i := range m.W * m.H {
+		copy(out.Pix[4*i:], m.Pix[3*i:][:3])
+		out.Pix[4*i+3] = 0xff
+	}
+	return out
+}
 
 // SwapRB returns a copy of pix, interleaved pixels of three channels, with the
 // first and last channel of each exchanged: RGB to BGR and back.

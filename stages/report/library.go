@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"image"
 	"image/jpeg"
 
 	"github.com/hearsight/hearsight/artifacts"
@@ -152,12 +151,7 @@ func shown(photo []byte) ([]byte, error) {
 	if long := max(m.W, m.H); long > photoPx {
 		m = vision.Resize(m, max(1, m.W*photoPx/long), max(1, m.H*photoPx/long), vision.Bilinear)
 	}
-	out := image.NewRGBA(image.Rect(0, 0, m.W, m.H))
-	for i := range m.W * m.H {
-		copy(out.Pix[4*i:], m.Pix[3*i:][:3])
-		out.Pix[4*i+3] = 0xff
-	}
 	var b bytes.Buffer
-	err = jpeg.Encode(&b, out, &jpeg.Options{Quality: 85})
+	err = jpeg.Encode(&b, m.Image(), &jpeg.Options{Quality: 85})
 	return b.Bytes(), err
 }
