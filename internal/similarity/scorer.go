@@ -84,6 +84,12 @@ func (s *Scorer) network(build func(*nn.Graph[float32]) ([]*nn.Node, *nn.Node)) 
 // one of the clips, given by their indices. Every clip is put into the model's
 // full length, so that a score does not depend on what else is scored.
 func (s *Scorer) Similarities(ctx context.Context, images []int, from minibatch.Images, clips []int, frames minibatch.Clips) (retrieval.Matrix, error) {
+	return s.OverViews(ctx, images, []minibatch.Images{from}, clips, frames)
+}
+
+// OverViews is Similarities where there are several views of each picture, such
+// as itself and its mirror image: the mean over them.
+func (s *Scorer) OverViews(ctx context.Context, images []int, views []minibatch.Images, clips []int, frames minibatch.Clips) (retrieval.Matrix, error) {
 	out := retrieval.Matrix{Images: len(images), Clips: len(clips), S: make([]float64, len(images)*len(clips))}
 	lengths := make([]float32, len(clips))
 	speech := make([]float32, len(clips)*s.clips.each)
@@ -110,22 +116,27 @@ func (s *Scorer) Similarities(ctx context.Context, images []int, from minibatch.
 	block := s.pairs.m.Data(s.pairs.in[0])
 	for i0 := 0; i0 < len(images); i0 += blockImages {
 		some := images[i0:min(len(images), i0+blockImages)]
-		err := s.embed(ctx, s.images, len(some), embedImages, block, func(i int, dst []float32) error {
-			x, err := from.Image(some[i])
+		for _, from := range views {
+			err := s.embed(ctx, s.images, len(some), embedImages, block, func(i int, dst []float32) error {
+				x, err := from.Image(some[i])
+				if err == nil {
+					err = minibatch.PutImage(&s.model.Spec, dst, x, nil)
+				}
+				if err != nil {
+					return fmt.Errorf("image %d: %w", some[i], err)
+				}
+				return nil
+			})
 			if err == nil {
-				err = minibatch.PutImage(&s.model.Spec, dst, x, nil)
+				err = s.compare(ctx, speech, lengths, i0, len(some), out)
 			}
 			if err != nil {
-				return fmt.Errorf("image %d: %w", some[i], err)
+				return retrieval.Matrix{}, fmt.Errorf("score: %w", err)
 			}
-			return nil
-		})
-		if err == nil {
-			err = s.compare(ctx, speech, lengths, i0, len(some), out)
 		}
-		if err != nil {
-			return retrieval.Matrix{}, fmt.Errorf("score: %w", err)
-		}
+	}
+	for i := range out.S {
+		out.S[i] /= float64(len(views))
 	}
 	return out, nil
 }
@@ -151,7 +162,8 @@ func (s *Scorer) embed(ctx context.Context, tower *scoring, n, batch int, out []
 	return nil
 }
 
-// compare fills in the rows i0 to i0+n of out from the embedded block.
+// compare adds to the rows i0 to i0+n of out the similarities of the embedded
+// block.
 func (s *Scorer) compare(ctx context.Context, speech, lengths []float32, i0, n int, out retrieval.Matrix) error {
 	clips, frames := s.pairs.m.Data(s.pairs.in[1]), s.pairs.m.Data(s.pairs.in[2])
 	for j0 := 0; j0 < out.Clips; j0 += blockClips {
@@ -170,7 +182,7 @@ func (s *Scorer) compare(ctx context.Context, speech, lengths []float32, i0, n i
 		scores := s.pairs.m.Data(s.pairs.out)
 		for i := range n {
 			for j := range some {
-				out.S[(i0+i)*out.Clips+j0+j] = float64(scores[i*blockClips+j])
+				out.S[(i0+i)*out.Clips+j0+j] += float64(scores[i*blockClips+j])
 			}
 		}
 	}

@@ -1,6 +1,11 @@
 // Package eval scores a model: every photo of a set against every clip of it,
 // and how often a query finds its own partner among the best.
 //
+// Several models of the same task are scored as one: by the mean of their
+// similarities, which errs less than each, for models that start from different
+// seeds err at different places. With maps of mirror images each photo counts as
+// the mean of both its views.
+//
 // The main direction is the paper's, from speech to photo; the other is scored
 // beside it, a photo with several captions by the best placed. "P@k" is the
 // share of queries whose partner is among the k best (recall@k), with a Wilson
@@ -15,6 +20,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/hearsight/hearsight/artifacts"
 	"github.com/hearsight/hearsight/internal/dataset"
@@ -32,10 +38,11 @@ var Kind = stage.New(stage.Kind{
 	Doc:     "score a model: P@1/5/10 both ways, ranks, similarities",
 	Version: 4,
 	Inputs: []stage.Input{
-		{Name: "model", Doc: "the model", Types: []string{"model"}},
+		{Name: "model", Doc: "the model; of several the mean of their similarities is scored", Types: []string{"model"}, Many: true},
 		{Name: "pairs", Doc: "captions, with the sets they belong to", Types: []string{"pairs"}},
 		{Name: "mfcc", Doc: "the captions' sound", Types: []string{"mfcc"}},
 		{Name: "features", Doc: "the photos, as the model's image tower takes them", Types: []string{"features"}, Many: true, Optional: true},
+		{Name: "mirrored", Doc: "feature maps of the photos' mirror images, by the same networks: scored as the mean over both views", Types: []string{"features"}, Many: true, Optional: true},
 		{Name: "images", Doc: "the same for a model that starts from pixels", Types: []string{"images"}, Optional: true},
 		{Name: "speech", Doc: "the clips, for scores by voice", Types: []string{"speech", "wav"}, Optional: true},
 	},
@@ -68,9 +75,9 @@ func (p Params) Check() []spec.ParamProblem {
 }
 
 func run(ctx context.Context, t *stage.Task, p Params) error {
-	m, err := load(t)
+	models, err := load(t.Inputs["model"])
 	if err != nil {
-		return fmt.Errorf("load model: %w", err)
+		return err
 	}
 	d, err := dataset.Open(dataset.Of[artifacts.Part](t.Inputs))
 	if err != nil {
@@ -79,27 +86,66 @@ func run(ctx context.Context, t *stage.Task, p Params) error {
 	if left := d.LeftOut(); left != "" {
 		t.Report(stage.Progress{Message: left, Warning: true})
 	}
-	scores, err := score(ctx, t, p, m, d)
+	scores, err := score(ctx, t, p, models, d)
 	if cerr := d.Close(); err == nil {
 		err = cerr
 	}
 	if err != nil {
 		return err
 	}
-	return write(ctx, t, p, m.Notes, scores)
+	return write(ctx, t, p, notes(models, d.Mirrored()), scores)
 }
 
-func load(t *stage.Task) (*model.Model[float32], error) {
-	config, err := rows.Bytes(t.Input("model"), model.Format)
+func load(arts []*artifacts.Artifact) (out []*model.Model[float32], err error) {
+	for i, art := range arts {
+		m, err := loadOne(art)
+		if err != nil {
+			return nil, fmt.Errorf("load model %d of %d: %w", i+1, len(arts), err)
+		}
+		out = append(out, m)
+	}
+	return out, nil
+}
+
+func loadOne(art *artifacts.Artifact) (*model.Model[float32], error) {
+	config, err := rows.Bytes(art, model.Format)
 	if err != nil {
 		return nil, err
 	}
-	weights, err := rows.Bytes(t.Input("model"), model.WeightsFormat)
+	weights, err := rows.Bytes(art, model.WeightsFormat)
 	if err != nil {
 		return nil, err
 	}
 	return model.Load(config, weights)
 }
+
+// notes are what the models say of themselves, what they differ in side by side,
+// and how the similarities came about if not plainly by one of them.
+func notes(models []*model.Model[float32], mirrored bool) (out []model.KeyString) {
+	for _, m := range models {
+		for _, n := range m.Notes {
+			i := slices.IndexFunc(out, func(o model.KeyString) bool { return o.Key == n.Key })
+			switch {
+			case i < 0:
+				out = append(out, n)
+			case !slices.Contains(strings.Split(out[i].Value, besides), n.Value):
+				out[i].Value += besides + n.Value
+			}
+		}
+	}
+	switch {
+	case len(models) > 1 && mirrored:
+		out = append(out, model.KeyString{Key: "scored by", Value: fmt.Sprintf("the mean similarity of %d models, each of a photo and its mirror image", len(models))})
+	case len(models) > 1:
+		out = append(out, model.KeyString{Key: "scored by", Value: fmt.Sprintf("the mean similarity of %d models", len(models))})
+	case mirrored:
+		out = append(out, model.KeyString{Key: "scored by", Value: "the mean similarity of a photo and its mirror image"})
+	}
+	return out
+}
+
+// besides is between what different models say.
+const besides = "; "
 
 func write(ctx context.Context, t *stage.Task, p Params, notes []model.KeyString, scores []retrieval.Scored) error {
 	m := table.Metrics{System: p.System, Settings: map[string]string{}}

@@ -52,7 +52,7 @@ func photoModel(t *testing.T, s *artifacts.Store, gain float32) *artifacts.Artif
 	}
 	m, err := model.New[float32](model.Spec{
 		Image: same(2), Audio: same(1), Height: 1, Width: 1, Frames: 4, Length: model.LengthTrue, Similarity: "misa", Scale: 1, Init: model.InitPyTorch,
-		Notes: []model.KeyString{{Key: "towers", Value: "same and same"}, {Key: "note", Value: "made by hand"}},
+		Notes: []model.KeyString{{Key: "towers", Value: "same and same"}, {Key: "gain", Value: fmt.Sprint(gain)}, {Key: "note", Value: "made by hand"}},
 	}, 1)
 	if err != nil {
 		t.Fatal(err)
@@ -152,7 +152,7 @@ func TestRight(t *testing.T) {
 	}
 	pairs = append(pairs, pair{"c5", "p4", "validation", "", unit(4)}, pair{"t0", "p5", "train", "", unit(5)})
 	a, m := eval(t, s, data(t, s, 6, pairs...), 1, map[string]any{"system": "by hand"})
-	if m.System != "by hand" || m.Note != "made by hand" || !cmp.Equal(m.Settings, map[string]string{"towers": "same and same"}) {
+	if m.System != "by hand" || m.Note != "made by hand" || !cmp.Equal(m.Settings, map[string]string{"towers": "same and same", "gain": "1"}) {
 		t.Errorf("metrics say %q, %q, %v", m.System, m.Note, m.Settings)
 	}
 	if len(m.Sets) != 1 || m.Sets[0].Set != "validation" || m.Sets[0].Pairs != 6 || m.Sets[0].Photos != 5 || m.Sets[0].GroupRight != nil {
@@ -329,6 +329,48 @@ func TestRows(t *testing.T) {
 	}
 }
 
+// TestSeveral: several models, and both views of a photo, are scored by the mean
+// of their similarities; what the models say of themselves stands side by side.
+func TestSeveral(t *testing.T) {
+	s := stagetest.Store(t)
+	in := data(t, s, 3, pair{"a", "p0", "test", "", unit(0)}, pair{"b", "p1", "test", "", unit(1)}, pair{"c", "p2", "test", "", unit(2)})
+	in["model"] = []*artifacts.Artifact{photoModel(t, s, 1), photoModel(t, s, 2)}
+	var maps []table.FeatureMap
+	for i := range 3 { // the mirror image of p0 is p1, that of p1 p2
+		half := make([]uint16, dims)
+		half[i+1] = 0x3c00
+		maps = append(maps, table.FeatureMap{ID: fmt.Sprintf("p%d", i), SHA256: table.SumHalves(half), Height: 1, Width: 1, Channels: dims, Half: half})
+	}
+	mirrored := stagetest.Artifact(t, s, "features", stagetest.Part("features-00.arrow", table.FeatureMaps("", model.MirroredLayer), maps...))
+	for _, c := range []struct {
+		mirrored []*artifacts.Artifact
+		want     []float64 // photos by clips
+		by       string
+	}{
+		{nil, []float64{2.5, 0, 0, 0, 2.5, 0, 0, 0, 2.5}, "the mean similarity of 2 models"},
+		{[]*artifacts.Artifact{mirrored}, []float64{1.25, 1.25, 0, 0, 1.25, 1.25, 0, 0, 1.25}, "the mean similarity of 2 models, each of a photo and its mirror image"},
+	} {
+		if c.mirrored != nil {
+			in["mirrored"] = c.mirrored
+		}
+		r := stagetest.MustRun(t, Kind, stagetest.Options{Store: s, Inputs: in})
+		if got := matrix(t, r.Artifact, "test"); !slices.Equal(got.F64, c.want) {
+			t.Errorf("similarities %v, want %v", got.F64, c.want)
+		}
+		m, err := table.ReadMetrics(bytes.NewReader(stagetest.Bytes(t, r.Artifact, "metrics.json")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := map[string]string{"towers": "same and same", "gain": "1; 2", "scored by": c.by}; !cmp.Equal(m.Settings, want) || m.Note != "made by hand" {
+			t.Errorf("settings %v, want %v", m.Settings, want)
+		}
+	}
+	in["model"][1] = stagetest.Artifact(t, s, "model", stagetest.Part("model.json", blob(model.Format), []byte("{}")))
+	if _, err := stagetest.Run(t, Kind, stagetest.Options{Store: s, Inputs: in}); err == nil || !strings.Contains(err.Error(), "load model 2 of 2: ") {
+		t.Errorf("a bad second model: %v", err)
+	}
+}
+
 // TestSame: the same inputs give the same bytes on any number of cores.
 func TestSame(t *testing.T) {
 	s := stagetest.Store(t)
@@ -368,7 +410,7 @@ func TestWrongInputs(t *testing.T) {
 		"pixels":       {"images", "features", nil, "starts from features and is given images"},
 		"both":         {"images", "", nil, "both features and images"},
 		"neither":      {"", "features", nil, "neither features nor images"},
-		"model":        {"model", "", nil, "load model: 0 parts of schema " + model.WeightsFormat},
+		"model":        {"model", "", nil, "load model 1 of 1: 0 parts of schema " + model.WeightsFormat},
 		"no set":       {"", "", []any{"hard"}, "in the sets [hard]: the splits are [test train]"},
 		"empty":        {"", "", []any{}, "name at least one split"},
 		"twice":        {"", "", []any{"test", "test"}, `"test" is named twice`},

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hearsight/hearsight/artifacts"
 	"github.com/hearsight/hearsight/internal/dataset"
+	"github.com/hearsight/hearsight/internal/minibatch"
 	"github.com/hearsight/hearsight/internal/model"
 	"github.com/hearsight/hearsight/internal/retrieval"
 	"github.com/hearsight/hearsight/internal/rows"
@@ -15,15 +16,24 @@ import (
 )
 
 // score scores every set that has pairs.
-func score(ctx context.Context, t *stage.Task, p Params, m *model.Model[float32], d *dataset.Data) ([]retrieval.Scored, error) {
-	if err := fits(m, d.Shape()); err != nil {
-		return nil, err
-	}
-	scorer, err := similarity.NewScorer(m)
-	if err != nil {
-		return nil, err
+func score(ctx context.Context, t *stage.Task, p Params, models []*model.Model[float32], d *dataset.Data) ([]retrieval.Scored, error) {
+	var scorers []*similarity.Scorer
+	for i, m := range models {
+		err := fits(m, d.Shape())
+		if err == nil {
+			var s *similarity.Scorer
+			s, err = similarity.NewScorer(m)
+			scorers = append(scorers, s)
+		}
+		if err != nil && len(models) > 1 {
+			err = fmt.Errorf("model %d of %d: %w", i+1, len(models), err)
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
 	var voices map[string]string
+	var err error
 	if speech := t.Input("speech"); speech != nil {
 		if voices, err = voicesOf(ctx, speech, p, d); err != nil {
 			return nil, fmt.Errorf("read speech: %w", err)
@@ -35,7 +45,7 @@ func score(ctx context.Context, t *stage.Task, p Params, m *model.Model[float32]
 			continue
 		}
 		t.Report(stage.Progress{Done: int64(i), Total: int64(len(p.Sets)), Unit: "sets"})
-		s, err := scoreSet(ctx, scorer, d, name, voices)
+		s, err := scoreSet(ctx, scorers, d, name, voices)
 		if err != nil {
 			return nil, fmt.Errorf("set %s: %w", name, err)
 		}
@@ -97,9 +107,9 @@ func fits(m *model.Model[float32], s dataset.Shape) error {
 	return nil
 }
 
-// scoreSet computes a set's similarities. Its candidates are the set's own
-// photos and clips.
-func scoreSet(ctx context.Context, scorer *similarity.Scorer, d *dataset.Data, name string, voices map[string]string) (*retrieval.Set, error) {
+// scoreSet computes a set's similarities, of several models their mean. Its
+// candidates are the set's own photos and clips.
+func scoreSet(ctx context.Context, scorers []*similarity.Scorer, d *dataset.Data, name string, voices map[string]string) (*retrieval.Set, error) {
 	pairs := d.Split(name)
 	images, clips, imageOf := similarity.Candidates(pairs)
 	s := &retrieval.Set{Name: name, Photos: make([]string, len(images))}
@@ -107,7 +117,30 @@ func scoreSet(ctx context.Context, scorer *similarity.Scorer, d *dataset.Data, n
 		s.Photos[i] = pairs[j].Photo
 		s.Captions = append(s.Captions, retrieval.Caption{Caption: d.Caption(pairs[j].ID), Voice: voices[pairs[j].ID]})
 	}
-	var err error
-	s.Matrix, err = scorer.Similarities(ctx, images, d, clips, d)
-	return s, err
+	views := []minibatch.Images{d}
+	if d.Mirrored() {
+		views = append(views, mirrors{d})
+	}
+	for _, scorer := range scorers {
+		m, err := scorer.OverViews(ctx, images, views, clips, d)
+		if err != nil {
+			return nil, err
+		}
+		if s.Matrix.S == nil {
+			s.Matrix = m
+			continue
+		}
+		for i, x := range m.S {
+			s.Matrix.S[i] += x
+		}
+	}
+	for i := range s.Matrix.S {
+		s.Matrix.S[i] /= float64(len(scorers))
+	}
+	return s, nil
 }
+
+// mirrors are the mirror images of the data's pictures.
+type mirrors struct{ *dataset.Data }
+
+func (m mirrors) Image(i int) (minibatch.Image, error) { return m.Mirror(i) }
