@@ -14,11 +14,13 @@ import (
 
 func (a *app) metricsCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:     "metrics",
-		Short:   "Print the scores of every system that has been scored",
-		Example: "  hearsight metrics\n  hearsight metrics --details    intervals, draws, by length and voice, the hardest captions\n  hearsight metrics --json",
-		RunE: func(c *cobra.Command, _ []string) error {
-			return a.planned(c.Context(), pipeline.Selection{}, func(p *pipeline.Plan, _ *artifacts.Store) error {
+		Use:               "metrics [STAGE...]",
+		Short:             "Print the scores of every system that has been scored",
+		Example:           "  hearsight metrics\n  hearsight metrics scores@VGG16_5\n  hearsight metrics --details    intervals, draws, by length and voice, the hardest captions\n  hearsight metrics --json",
+		Args:              cobra.ArbitraryArgs,
+		ValidArgsFunction: a.completeStages,
+		RunE: func(c *cobra.Command, args []string) error {
+			return a.planned(c.Context(), pipeline.Selection{Targets: args}, func(p *pipeline.Plan, _ *artifacts.Store) error {
 				all, err := scored(p)
 				if err != nil {
 					return err
@@ -37,9 +39,12 @@ func (a *app) metricsCommand() *cobra.Command {
 	return c
 }
 
-// scored reads the metrics of every score in the plan that is there.
+// scored reads the metrics of every score in the plan that is there. A name that
+// several systems have is followed by the stage's.
 func scored(p *pipeline.Plan) ([]table.Metrics, error) {
 	var out []table.Metrics
+	var stages []string
+	times := map[string]int{}
 	for _, x := range p.Actions {
 		if x.Artifact == nil || x.Artifact.Manifest.Type != "scores" {
 			continue
@@ -48,7 +53,13 @@ func scored(p *pipeline.Plan) ([]table.Metrics, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", x.Stage.Name, err)
 		}
-		out = append(out, m)
+		out, stages = append(out, m), append(stages, x.Stage.Name)
+		times[m.System]++
+	}
+	for i := range out {
+		if times[out[i].System] > 1 {
+			out[i].System += " (" + stages[i] + ")"
+		}
 	}
 	return out, nil
 }
