@@ -69,9 +69,6 @@ func (p Params) Prepare(ctx context.Context) ([]stage.Tool, error) {
 func list(_ context.Context, t *stage.Task, _ Params) ([]stage.Item, error) {
 	in := t.Input("audio")
 	if len(in.Parts(table.Clips.Schema())) == 0 && in.Manifest.Type == "pairs" {
-		if n := in.Manifest.Rejected; n > 0 {
-			return nil, fmt.Errorf("the data set has no recordings to decode: %d of its rows were set aside, see `hearsight status`", n)
-		}
 		return nil, errors.New("the data set has no recordings to decode: it needs an audio column, or a tts stage to speak its captions")
 	}
 	entries, err := rows.List(table.Clips, in)
