@@ -171,10 +171,13 @@ func (e *Engine) planAction(ctx context.Context, p *Plan, a *Action) error {
 		items, err := e.planItems(ctx, p, a)
 		if err != nil {
 			var damaged *artifacts.DamagedError
-			if !errors.As(err, &damaged) {
+			switch {
+			case ctx.Err() != nil:
 				return fmt.Errorf("stage %s: list items: %w", a.Stage.Name, err)
+			case !errors.As(err, &damaged): // which is healed when it runs
+				a.State, a.Reason = Blocked, "list items: "+err.Error()
 			}
-			return nil // healed when it runs
+			return nil
 		}
 		a.listed = items
 		c := e.compareItems(a, cutItems(a, items))

@@ -172,64 +172,6 @@ func (tr *mp4Track) noteOutside(info *Info) {
 	}
 }
 
-// takeStsd reads the sample description. Of its fields only the format counts:
-// channels and rate are the AudioSpecificConfig's.
-func (tr *mp4Track) takeStsd(stsd []byte) error {
-	if len(stsd) < 8 {
-		return errors.New("mp4: no sample description")
-	}
-	entry, _, err := nextBox(stsd[8:], 0)
-	if err != nil {
-		return err
-	}
-	if entry.kind != "mp4a" {
-		tr.codec = mp4Codec(entry.kind)
-		tr.outside = fmt.Errorf("%s in MP4: %w", tr.codec, ErrUnsupported)
-		return nil
-	}
-	f := fields{b: entry.body}
-	f.skip(8)
-	version := f.u16()
-	f.skip(18)
-	switch version { // QuickTime's longer entries
-	case 1:
-		f.skip(16)
-	case 2:
-		f.skip(36)
-	}
-	esds := child(f.b, "esds")
-	if esds == nil {
-		esds = child(f.b, "wave", "esds")
-	}
-	if f.short || len(esds) < 4 {
-		return errors.New("mp4: no esds box")
-	}
-	object, asc, err := parseESDS(esds[4:])
-	if err != nil {
-		return err
-	}
-	if object != 0x40 && (object < 0x66 || object > 0x68) {
-		tr.codec = fmt.Sprintf("MPEG-4 object type %#x", object)
-		tr.outside = fmt.Errorf("%s in MP4: %w", tr.codec, ErrUnsupported)
-		return nil
-	}
-	tr.asc = asc
-	if tr.config, err = parseASC(asc); err != nil {
-		return err
-	}
-	tr.codec, tr.outside = tr.config.codec(), tr.config.supported()
-	return nil
-}
-
-func mp4Codec(kind string) string {
-	names := map[string]string{"alac": "ALAC", "enca": "encrypted sound", "samr": "AMR", "sawb": "AMR-WB", "ac-3": "AC-3", "ec-3": "E-AC-3",
-		"Opus": "Opus", "fLaC": "FLAC", ".mp3": "MP3", "sowt": "PCM", "twos": "PCM", "lpcm": "PCM"}
-	if name, ok := names[kind]; ok {
-		return name
-	}
-	return fmt.Sprintf("%q sound", kind)
-}
-
 // parseESDS finds the AudioSpecificConfig in the descriptors of an esds box
 // (ISO/IEC 14496-1): tag:1 length:7 bits a byte, then
 //

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math/bits"
+	"strings"
 )
 
 // What is not decoded here goes to another decoder, and those take what they are
@@ -182,13 +183,16 @@ func oggCRC(page []byte) uint32 {
 func parseMatroska(data []byte) (Info, error) {
 	info := Info{Format: formatMatroska}
 	for at := 0; at < len(data); {
-		_, n := ebmlNumber(data[at:])
+		id, n := ebmlNumber(data[at:])
 		size, m := ebmlNumber(data[min(len(data), at+n):])
 		if n == 0 || m == 0 {
 			info.lose(0, "%d bytes at the end are cut off or no part of Matroska", len(data)-at)
 			break
 		}
 		at += n + m
+		if id == ebmlSegment {
+			info.Codec = matroskaCodec(data[at:])
+		}
 		if size == 1<<(7*m)-1 {
 			info.warn("the container does not say how long it is: whether it is whole is not known")
 			break
@@ -200,6 +204,59 @@ func parseMatroska(data []byte) (Info, error) {
 		at += int(size)
 	}
 	return info, fmt.Errorf("Matroska/WebM: %w", ErrUnsupported)
+}
+
+// Ids of Matroska's elements, without the bit that tells their length.
+const (
+	ebmlSegment = 0x8538067
+	ebmlTracks  = 0x654ae6b
+	ebmlTrack   = 0x2e
+	ebmlType    = 0x03 // 2: sound
+	ebmlCodec   = 0x06 // such as A_OPUS, A_PCM/INT/LIT
+)
+
+// matroskaCodec returns the codec of a segment's first track of sound, such as
+// opus, vorbis or pcm/int/lit; "" if there is none before the sound begins.
+func matroskaCodec(segment []byte) (codec string) {
+	ebmlEach(segment, func(id uint64, tracks []byte) bool {
+		if id != ebmlTracks {
+			return true
+		}
+		ebmlEach(tracks, func(id uint64, track []byte) bool {
+			var kind, name string
+			ebmlEach(track, func(id uint64, body []byte) bool {
+				switch id {
+				case ebmlType:
+					kind = string(body)
+				case ebmlCodec:
+					name = string(body)
+				}
+				return true
+			})
+			if id == ebmlTrack && kind == "\x02" && len(name) <= maxCodecName {
+				codec = strings.ToLower(strings.ToValidUTF8(strings.TrimPrefix(strings.TrimRight(name, "\x00"), "A_"), ""))
+			}
+			return codec == ""
+		})
+		return false
+	})
+	return codec
+}
+
+// maxCodecName is far above the longest name that Matroska gives a codec.
+const maxCodecName = 64
+
+// ebmlEach calls f with id and body of each element in b that is there whole, as
+// long as f returns true.
+func ebmlEach(b []byte, f func(id uint64, body []byte) bool) {
+	for {
+		id, n := ebmlNumber(b)
+		size, m := ebmlNumber(b[n:])
+		if n == 0 || m == 0 || size > uint64(len(b)-n-m) || !f(id, b[n+m:][:size]) {
+			return
+		}
+		b = b[n+m:][size:]
+	}
 }
 
 // ebmlNumber reads a number of up to 8 bytes and returns its length, 0 if it is

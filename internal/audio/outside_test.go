@@ -112,6 +112,34 @@ func TestOggOfBroadcast(t *testing.T) {
 	}
 }
 
+// TestMatroskaCodec: the name is that of the first track of sound, and of what
+// is cut off there is none.
+func TestMatroskaCodec(t *testing.T) {
+	el := func(id, body string) string { return id + string([]byte{0x40, byte(len(body))}) + body }
+	track := func(kind, codec string) string { return el("\xae", el("\x83", kind)+el("\x86", codec)) }
+	file := func(tracks string) []byte {
+		return []byte("\x1aE\xdf\xa3\x81x" + el("\x18S\x80g", el("\xec", "void")+el("\x16T\xaek", tracks)+el("\x1fC\xb6u", "sound")))
+	}
+	for want, tracks := range map[string]string{
+		"opus":        track("\x01", "V_VP9") + track("\x02", "A_OPUS\x00") + track("\x02", "A_AAC"),
+		"pcm/int/lit": track("\x02", "A_PCM/INT/LIT"),
+		"":            track("\x01", "V_VP9") + track("\x02", strings.Repeat("x", 100)),
+	} {
+		if info, err := Probe(file(tracks)); !errors.Is(err, ErrUnsupported) || info.Codec != want || info.Damaged {
+			t.Errorf("%v, %+v, want codec %q", err, info, want)
+		}
+	}
+	whole := file(track("\x02", "A_OPUS"))
+	for n := range whole {
+		if info, _ := Probe(whole[:n]); info.Codec == "opus" && n < len(whole)-len("sound")-len("\x1fC\xb6u")-2 {
+			t.Errorf("%d of %d bytes have a codec", n, len(whole))
+		}
+	}
+	if info, _ := Probe(readSpeech(t, "librivox/p001.webm")); info.Codec != "opus" && info.Codec != "vorbis" {
+		t.Errorf("p001.webm: %+v", info)
+	}
+}
+
 // TestRealOgg holds the checksum and the length to a file of another maker.
 func TestRealOgg(t *testing.T) {
 	data := readSpeech(t, "librivox/p001.ogg")

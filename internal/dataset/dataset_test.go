@@ -66,9 +66,10 @@ func feature(id string, half ...uint16) table.FeatureMap {
 	return table.FeatureMap{ID: id, Height: 1, Width: 1, Channels: int32(len(half)), Half: half}
 }
 
-// inputs are two photos with three clips, and some that lack a partner.
+// mapsOf is the feature maps of several networks, as Inputs takes them.
 func mapsOf(of ...rows.Parts[string]) []rows.Parts[string] { return of }
 
+// inputs are two photos with three clips, and some that lack a partner.
 func inputs(t *testing.T) Inputs[string] {
 	c := func(id, photo, split, group string) table.Caption {
 		return table.Caption{ID: id, PhotoID: photo, Split: split, Group: group}

@@ -170,9 +170,11 @@ func (c Config) validateRest() error {
 	case c.Dialect == DAVEnet && c.Output == OutputMFCC:
 		return fmt.Errorf("mel: the davenet dialect has log mel output only")
 	case c.Energy && c.Dialect != PSF && c.Dialect != Kaldi:
-		return fmt.Errorf("mel: the %s dialect has no energy column", c.Dialect)
+		return fmt.Errorf("mel: the %s dialect has no energy column: say false", c.Dialect)
 	case c.Lifter > 0 && c.Dialect == Librosa:
-		return fmt.Errorf("mel: the librosa dialect has no lifter here")
+		return fmt.Errorf("mel: the librosa dialect has no lifter here: say 0")
+	case (c.HTK || c.NoCenter) && c.Dialect != Librosa:
+		return fmt.Errorf("mel: HTK's scale and frames without centring are choices of the librosa dialect, this is %s", c.Dialect)
 	}
 	return nil
 }

@@ -6,8 +6,9 @@ import (
 	"slices"
 )
 
-// A Sampler gives the pairs of every step. It has no state: any step can be
-// asked for, and the answer follows from the seed alone.
+// A Sampler gives the pairs of every step. Any step can be asked for, in any
+// order: the answer follows from the pairs, the batch and the seed alone. It keeps
+// the order of the epoch asked for last, so it serves one goroutine at a time.
 type Sampler struct {
 	pairs  []Pair
 	batch  int

@@ -144,7 +144,7 @@ func ReadFile(path string) ([]byte, error) {
 	case !info.Mode().IsRegular():
 		return nil, errors.New("not a regular file")
 	case info.Size() > MaxFileBytes:
-		return nil, fmt.Errorf("file of %d bytes, the limit is %d", info.Size(), MaxFileBytes)
+		return nil, fmt.Errorf("file of %d MiB, the limit is %d: cut it into clips, or compress it", (info.Size()+1<<20-1)>>20, MaxFileBytes>>20)
 	}
 	return os.ReadFile(path)
 }

@@ -38,7 +38,7 @@ import (
 var Kind = stage.NewItems(stage.Kind{
 	Name:    "decode",
 	Doc:     "decode recordings to mono 16-bit WAV at one sample rate",
-	Version: 2,
+	Version: 3,
 	Inputs:  []stage.Input{{Name: "audio", Doc: "clips: of a synthesiser, or a corpus with recordings", Types: []string{"speech", "pairs"}}},
 	Output:  "wav",
 	Numeric: true,

@@ -46,7 +46,7 @@ var Kind = stage.NewItems(stage.Kind{
 // Params are the parameters of Kind: the fields of mel.Config by the names that
 // a spec uses.
 type Params struct {
-	Recipe        string  `json:"recipe" doc:"whose definition of the features" enum:"psf,librosa,kaldi,davenet"`
+	Recipe        string  `json:"recipe" doc:"whose definition of the features; with librosa, kaldi and davenet the defaults are the library's own, not those below" enum:"psf,librosa,kaldi,davenet"`
 	Features      string  `json:"features" doc:"cepstra or log filter energies, which kaldi calls fbank; empty: the recipe's usual" enum:",mfcc,logmel,fbank"`
 	SampleRateHz  int     `json:"sample_rate_hz" doc:"rate the clips must have" min:"1" max:"768000" unit:"Hz"`
 	Filters       int     `json:"filters" doc:"mel filters" min:"1" max:"1024"`
@@ -63,10 +63,22 @@ type Params struct {
 	DeltaReach    int     `json:"delta_reach" doc:"frames on either side that a slope is fitted to" min:"1" max:"1000" unit:"frames"`
 	CMVN          string  `json:"cmvn" doc:"utterance: each column to mean 0 and deviation 1 over the clip" enum:"none,utterance"`
 	HighHz        float64 `json:"high_hz" doc:"where the filters end; 0: half the sample rate" min:"0" unit:"Hz"`
+	HTK           bool    `json:"htk,omitempty" doc:"librosa: mel scale of HTK, not Slaney's"`
+	NoCenter      bool    `json:"no_center,omitempty" doc:"librosa: frames begin at multiples of the hop, with nothing before the first; librosa's center=False"`
 }
 
-func defaults() Params {
-	c := mel.Default()
+func defaults() Params { return params(mel.Default()) }
+
+// Preset implements stage.Presetter: `recipe: librosa` alone is what
+// librosa.feature.mfcc gives at the clips' rate. psf's is the paper's.
+func (p Params) Preset() Params {
+	if p.Recipe == mel.PSF {
+		return defaults()
+	}
+	return params(mel.Preset(p.Recipe, p.SampleRateHz))
+}
+
+func params(c mel.Config) Params {
 	return Params{
 		Recipe: c.Dialect, Features: "", SampleRateHz: c.SampleRateHz, Filters: c.Filters, Cepstra: c.Cepstra,
 		FFTSize: c.FFTSize, WindowSamples: c.WindowSamples, HopSamples: c.HopSamples, Window: c.Window,
@@ -86,6 +98,7 @@ func (p Params) config() mel.Config {
 		Dialect: p.Recipe, Output: p.Features, SampleRateHz: p.SampleRateHz, WindowSamples: p.WindowSamples,
 		HopSamples: p.HopSamples, FFTSize: p.FFTSize, Filters: p.Filters, Cepstra: p.Cepstra, PreEmphasis: p.PreEmphasis,
 		Lifter: p.Lifter, Energy: p.Energy, Window: p.Window, LowHz: p.LowHz, HighHz: p.HighHz,
+		HTK: p.HTK, NoCenter: p.NoCenter,
 	}
 }
 
@@ -157,7 +170,7 @@ func features(clip table.Clip, e *mel.Extractor, p Params) (table.MFCC, error) {
 	}
 	x, frames, err := e.ExtractPCM16(nil, samples)
 	if err != nil {
-		return table.MFCC{}, stage.Reject("%v", err)
+		return table.MFCC{}, stage.Reject("%s", strings.TrimPrefix(err.Error(), "mel: "))
 	}
 	x, cols := p.finish(x, e.Cols())
 	return table.MFCC{

@@ -93,22 +93,28 @@ func typeName(t reflect.Type) (string, error) {
 	return "", fmt.Errorf("type %s cannot be a parameter", t)
 }
 
-// canonical lays raw over def and writes the result as JSON. encoding/json
-// sorts the keys of maps and writes 2 and 2.0 alike once they are decoded into
-// a field of one type, which is what makes the bytes canonical.
+// A Presetter is a parameter struct P in which one parameter decides what others
+// are by default. Preset returns the defaults that go with the receiver, which
+// holds what a spec gives; what it gives counts for more than they do.
+type Presetter[P any] interface{ Preset() P }
+
+// canonical lays raw over def, or over what a Presetter makes of both, and writes
+// the result as JSON. encoding/json sorts the keys of maps and writes 2 and 2.0
+// alike once they are decoded into a field of one type, which is what makes the
+// bytes canonical.
 func canonical[P any](def P, raw map[string]any) ([]byte, error) {
 	given, err := json.Marshal(raw)
 	if err != nil {
 		return nil, err
 	}
-	p, err := clone(def)
+	p, err := lay(given, def)
 	if err != nil {
 		return nil, err
 	}
-	d := json.NewDecoder(bytes.NewReader(given))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&p); err != nil {
-		return nil, fmt.Errorf("parameters: %w", err)
+	if pre, ok := any(p).(Presetter[P]); ok {
+		if p, err = lay(given, pre.Preset()); err != nil {
+			return nil, err
+		}
 	}
 	full, err := marshal(p)
 	if err != nil {
@@ -119,6 +125,20 @@ func canonical[P any](def P, raw map[string]any) ([]byte, error) {
 		return nil, err
 	}
 	return marshal(sorted)
+}
+
+// lay returns def with what given, a JSON object, says in its place.
+func lay[P any](given []byte, def P) (P, error) {
+	p, err := clone(def)
+	if err != nil {
+		return p, err
+	}
+	d := json.NewDecoder(bytes.NewReader(given))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&p); err != nil {
+		return p, fmt.Errorf("parameters: %w", err)
+	}
+	return p, nil
 }
 
 // marshal is json.Marshal with < and > as they are: people read descriptions.

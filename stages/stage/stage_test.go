@@ -74,6 +74,36 @@ func TestFields(t *testing.T) {
 	}
 }
 
+// ruled are parameters of which one, rule, decides what size is by default.
+type ruled struct {
+	Rule string `json:"rule" doc:"whose size"`
+	Size int    `json:"size" doc:"how large"`
+	Half bool   `json:"half,omitempty" doc:"only half"`
+}
+
+func (r ruled) Preset() ruled {
+	if r.Rule == "big" {
+		return ruled{Rule: "big", Size: 1000}
+	}
+	return ruled{Rule: r.Rule, Size: 1}
+}
+
+// TestPreset: what a spec gives counts for more than what goes with its rule, and
+// the canonical form holds what counts.
+func TestPreset(t *testing.T) {
+	k := New(Kind{Name: "test", Doc: "test", Version: 1}, ruled{Rule: "small", Size: 1}, func(context.Context, *Task, ruled) error { return nil })
+	for want, raw := range map[string]map[string]any{
+		`{"rule":"small","size":1}`:             nil,
+		`{"rule":"big","size":1000}`:            {"rule": "big"},
+		`{"half":true,"rule":"big","size":1}`:   {"rule": "big", "size": 1, "half": true},
+		`{"half":true,"rule":"small","size":1}`: {"half": true},
+	} {
+		if got, err := k.Canonical(raw); err != nil || string(got) != want {
+			t.Errorf("Canonical(%v) = %s, %v; want %s", raw, got, err, want)
+		}
+	}
+}
+
 // TestCanonical: equal parameters give equal bytes, however they were written.
 func TestCanonical(t *testing.T) {
 	k := kind()
