@@ -173,5 +173,5 @@ func seenPairs(lines []line) string {
 	case low < high:
 		span += " to " + count(high)
 	}
-	return fmt.Sprintf(" Ours have seen %s pairs, the paper's recipe shows %s.", span, count(4*fullSteps(whole)))
+	return fmt.Sprintf(" Ours have seen %s pairs, the paper's recipe shows %s.", span, count(batch*fullSteps(whole)))
 }
