@@ -32,7 +32,8 @@ func (a *app) reportCommand() *cobra.Command {
 			"A stage of kind report makes the same page as an artifact, without any clock.\n\n" +
 			"With digests, as `hearsight digest` prints them, the page shows the scores and models that they name in the place of the spec's: those of other settings, or other specs, on the same store.",
 		Example: "  hearsight report\n  hearsight report -f demo.yaml -o demo.html\n" +
-			"  hearsight report $(for n in 500 1000; do hearsight digest scores model --set steps=$n | cut -d' ' -f2; done)   two lengths of training on one page",
+			"  hearsight digest scores model --set steps=500     for the digests of another setting\n" +
+			"  hearsight report DIGEST DIGEST",
 		Args: cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
 			var digests []artifacts.Digest

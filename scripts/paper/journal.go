@@ -26,15 +26,15 @@ func trained(all []pipeline.RunJournal, stage, digest string) training {
 	is := func(ev pipeline.Event) bool {
 		return ev.Type == pipeline.StageFinished && ev.Stage == stage && ev.Digest == digest
 	}
-	last, key := -1, ""
-	for i, j := range all {
+	key := ""
+	for _, j := range all {
 		if at := slices.IndexFunc(j.Events, is); at >= 0 {
-			last, key = i, j.Events[at].Key
+			key = j.Events[at].Key
 			break
 		}
 	}
 	var t training
-	for _, j := range all[:last+1] {
+	for _, j := range all {
 		started := time.Time{}
 		t.machine = ""
 		for _, ev := range j.Events {

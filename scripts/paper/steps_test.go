@@ -66,8 +66,23 @@ func TestPaces(t *testing.T) {
 	if err := p.put("c", pace{Step: .25}); err != nil {
 		t.Fatal(err)
 	}
+	other, err := openPaces(path) // by a run beside this one
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.put("d", pace{Step: 2}); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.put("e", pace{Step: 3}); err != nil {
+		t.Fatal(err)
+	}
 	if p, err = openPaces(path); err != nil {
 		t.Fatal(err)
+	}
+	for load, want := range map[string]float64{"d": 2, "e": 3} {
+		if v, ok := p.of(load); !ok || v.Step != want {
+			t.Errorf("%s: %+v, want %v", load, v, want)
+		}
 	}
 	if v, ok := p.of("a"); !ok || v.Step != .5 || v.Steps != 60 {
 		t.Errorf("%+v", v)
