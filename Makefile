@@ -59,7 +59,7 @@ crash-short: build ; @scripts/crash-storm.sh short && scripts/crash-rows.sh shor
 
 s3: ; @scripts/s3.sh
 
-# make paper [STEPS=n | BUDGET=minutes] [ROWS=VGG16_5,…] [PHOTOS=n] [STORE=DIR] [MEASURE=1] [GATE=1]
+# make paper [STEPS=n | BUDGET=minutes] [ROWS=VGG16_5,…] [PHOTOS=n] [STORE=DIR] [PAGE=paper.html] [MEASURE=1] [GATE=1]
 paper: setup build ; @scripts/paper.sh
 
 bench: ; @scripts/bench.sh

@@ -25,6 +25,8 @@ type Options struct {
 	Dir string
 	// Version is the program's, for the journal.
 	Version string
+	// Machine is what the run runs on, for the journal.
+	Machine string
 	// RunID names the run. Empty: made of the time and a random number.
 	RunID string
 	// Events is told of everything that happens, in order, one at a time. It

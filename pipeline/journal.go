@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -51,6 +52,7 @@ type Event struct {
 	Type    EventType `json:"type"`
 	Run     string    `json:"run,omitempty"`     // RunStarted
 	Version string    `json:"version,omitempty"` // RunStarted: of the program
+	Machine string    `json:"machine,omitempty"` // RunStarted: what it runs on
 	Spec    string    `json:"spec,omitempty"`    // RunStarted: path of the spec
 	Targets []string  `json:"targets,omitempty"` // RunStarted: the stages that were selected
 
@@ -210,6 +212,39 @@ func ReadJournal(path string) ([]Event, error) {
 		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
 	return events, nil
+}
+
+// A RunJournal is what a run wrote.
+type RunJournal struct {
+	Dir    string // the run's folder
+	Events []Event
+}
+
+// ReadJournals reads the journals of all runs of the store in a folder, the
+// oldest first, each as ReadJournal does. It needs no more of the store than
+// that, so that it may be asked while others use it.
+func ReadJournals(store string) ([]RunJournal, error) {
+	runs, err := filepath.Abs(filepath.Join(store, "runs"))
+	if err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(runs)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("read journals: %w", err)
+	}
+	var out []RunJournal
+	for _, e := range entries {
+		dir := filepath.Join(runs, e.Name())
+		events, err := ReadJournal(filepath.Join(dir, JournalName))
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+			continue // collected meanwhile, just begun, or no run
+		}
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, RunJournal{dir, events})
+	}
+	return out, nil
 }
 
 // readJournal returns the whole lines' events and where the last one ends.

@@ -135,7 +135,7 @@ func (e *Engine) newRun(p *Plan, exec Executor) (*run, error) {
 }
 
 func (r *run) started() Event {
-	ev := Event{Type: RunStarted, Run: r.id, Version: r.e.o.Version, Spec: r.e.p.Path}
+	ev := Event{Type: RunStarted, Run: r.id, Version: r.e.o.Version, Machine: r.e.o.Machine, Spec: r.e.p.Path}
 	for _, a := range r.p.Actions {
 		ev.Targets = append(ev.Targets, a.Stage.Name)
 	}

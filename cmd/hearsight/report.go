@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -25,14 +26,32 @@ import (
 func (a *app) reportCommand() *cobra.Command {
 	var out string
 	c := &cobra.Command{
-		Use:   "report",
+		Use:   "report [DIGEST...]",
 		Short: "Write the page with scores, curves, examples and what was set aside",
 		Long: "Writes one HTML file, readable offline, from all results of the spec that are there, with dates and durations from the journal.\n" +
-			"A stage of kind report makes the same page as an artifact, without any clock.",
-		Example: "  hearsight report\n  hearsight report -f demo.yaml -o demo.html",
-		RunE: func(c *cobra.Command, _ []string) error {
+			"A stage of kind report makes the same page as an artifact, without any clock.\n\n" +
+			"With digests, as `hearsight digest` prints them, the page shows the scores and models that they name in the place of the spec's: those of other settings, or other specs, on the same store.",
+		Example: "  hearsight report\n  hearsight report -f demo.yaml -o demo.html\n" +
+			"  hearsight digest scores model --set steps=500     for the digests of another setting\n" +
+			"  hearsight report DIGEST DIGEST",
+		Args: cobra.ArbitraryArgs,
+		RunE: func(c *cobra.Command, args []string) error {
+			var digests []artifacts.Digest
+			for _, arg := range args {
+				d, err := artifacts.ParseDigest(arg)
+				if err != nil {
+					return usagef("%w: `hearsight digest` prints those of scores and models", err)
+				}
+				if !slices.Contains(digests, d) {
+					digests = append(digests, d)
+				}
+			}
 			return a.planned(c.Context(), pipeline.Selection{}, func(p *pipeline.Plan, s *artifacts.Store) error {
-				return a.writeReport(c.Context(), p, s, out)
+				given, err := learntOf(s, digests)
+				if err != nil {
+					return err
+				}
+				return a.writeReport(c.Context(), p, s, given, out)
 			})
 		},
 	}
@@ -40,8 +59,27 @@ func (a *app) reportCommand() *cobra.Command {
 	return c
 }
 
-func (a *app) writeReport(ctx context.Context, p *pipeline.Plan, s *artifacts.Store, out string) error {
-	content, err := report.Collect(ctx, sources(p))
+// learntOf are the scores and models of these digests.
+func learntOf(s *artifacts.Store, digests []artifacts.Digest) (out []*artifacts.Artifact, err error) {
+	for _, d := range digests {
+		art, err := s.Artifact(d)
+		switch {
+		case errors.Is(err, artifacts.ErrNotFound):
+			return nil, fmt.Errorf("%s is not in the store %s: --store names another", d, s.Dir())
+		case err != nil:
+			return nil, err
+		case !learnt(art):
+			return nil, usagef("%s is of type %s: the page takes scores and models by their digests, and all else from the spec", d, art.Manifest.Type)
+		}
+		out = append(out, art)
+	}
+	return out, nil
+}
+
+// writeReport writes the page of the plan's results; where scores and models are
+// given, of those in the place of the plan's.
+func (a *app) writeReport(ctx context.Context, p *pipeline.Plan, s *artifacts.Store, given []*artifacts.Artifact, out string) error {
+	content, err := report.Collect(ctx, sources(p, given))
 	if err != nil {
 		return err
 	}
@@ -57,7 +95,12 @@ func (a *app) writeReport(ctx context.Context, p *pipeline.Plan, s *artifacts.St
 	}
 	content.Versions = versions(pipe, p)
 	last := lastRun(s)
-	content.Run = runInfo(p, s, last)
+	if content.Run, err = runInfo(p, s, last, given); err != nil {
+		return err
+	}
+	if len(given) > 0 { // what is shown need not have the values that variables have now
+		content.Versions = slices.DeleteFunc(content.Versions, func(v page.Version) bool { return strings.HasPrefix(v.Name, "variable ") })
+	}
 	failed := failures(s, last)
 	for _, x := range p.Actions {
 		if reason := failed[x.Stage.Name]; reason != "" && x.Artifact == nil {
@@ -79,28 +122,37 @@ func (a *app) writeReport(ctx context.Context, p *pipeline.Plan, s *artifacts.St
 	return nil
 }
 
-// sources sorts the results that are there by what they are.
-func sources(p *pipeline.Plan) report.Sources {
+// sources sorts the results that are there by what they are, those given in the
+// place of the plan's scores and models.
+func sources(p *pipeline.Plan, given []*artifacts.Artifact) report.Sources {
 	src := report.Sources{Examples: 6}
+	arts := given
 	for _, x := range p.Actions {
-		if x.Artifact == nil {
-			continue
+		if x.Artifact != nil && (len(given) == 0 || !learnt(x.Artifact)) {
+			arts = append(arts, x.Artifact)
 		}
-		switch x.Artifact.Manifest.Type {
+	}
+	for _, art := range arts {
+		switch art.Manifest.Type {
 		case "scores":
-			src.Scores = append(src.Scores, x.Artifact)
+			src.Scores = append(src.Scores, art)
 		case "model":
-			src.Models = append(src.Models, x.Artifact)
+			src.Models = append(src.Models, art)
 		case "pairs":
-			src.Pairs = append(src.Pairs, x.Artifact)
+			src.Pairs = append(src.Pairs, art)
 		case "speech":
-			src.Speech = append(src.Speech, x.Artifact)
+			src.Speech = append(src.Speech, art)
 		case "wav":
-			src.WAV = append(src.WAV, x.Artifact)
+			src.WAV = append(src.WAV, art)
 		}
-		src.Rejects = append(src.Rejects, x.Artifact)
+		src.Rejects = append(src.Rejects, art)
 	}
 	return src
+}
+
+// learnt reports whether an artifact is of those that are shown by their digests.
+func learnt(art *artifacts.Artifact) bool {
+	return art.Manifest.Type == "scores" || art.Manifest.Type == "model"
 }
 
 // versions lists what the results depend on besides their inputs: this program,
@@ -152,14 +204,18 @@ func toolVersion(text string) page.Version {
 }
 
 // runInfo says when each stage's result was made and how long it took, by the
-// journals: the last run in which it ran counts.
-func runInfo(p *pipeline.Plan, s *artifacts.Store, last *runStatus) *page.Run {
+// journals: the last run in which it ran counts, and for what is given by its
+// digest the run that it came from.
+func runInfo(p *pipeline.Plan, s *artifacts.Store, last *runStatus, given []*artifacts.Artifact) (*page.Run, error) {
 	if last == nil {
-		return nil
+		return nil, nil
 	}
 	run := &page.Run{ID: last.ID, Started: last.Started.Local(), Wall: time.Duration(last.Seconds * float64(time.Second))}
 	finished := pipeline.LastTimes(s, len(s.Runs()))
 	for _, x := range p.Actions {
+		if len(given) > 0 && (x.Artifact == nil || learnt(x.Artifact)) {
+			continue
+		}
 		row := page.StageTime{Stage: x.Stage.Name, State: string(x.State)}
 		if t, ok := finished[x.Stage.Name]; ok {
 			row.Wall = t.Wall
@@ -170,5 +226,33 @@ func runInfo(p *pipeline.Plan, s *artifacts.Store, last *runStatus) *page.Run {
 		}
 		run.Stages = append(run.Stages, row)
 	}
-	return run
+	if len(given) == 0 {
+		return run, nil
+	}
+	journals, err := pipeline.ReadJournals(s.Dir())
+	if err != nil {
+		return nil, err
+	}
+	for _, art := range given {
+		if ev := finishedAs(journals, art.Digest); ev != nil {
+			run.Stages = append(run.Stages, page.StageTime{
+				Stage: ev.Stage, State: "given, made " + ev.Time.Local().Format(time.DateTime), Items: art.Manifest.Items,
+				Wall: time.Duration(ev.Seconds * float64(time.Second)),
+			})
+		}
+	}
+	return run, nil
+}
+
+// finishedAs is the first end of a stage with the artifact of this digest; nil:
+// the journals do not have it.
+func finishedAs(journals []pipeline.RunJournal, digest artifacts.Digest) *pipeline.Event {
+	for _, j := range journals {
+		for _, ev := range j.Events {
+			if ev.Type == pipeline.StageFinished && ev.Digest == digest.String() {
+				return &ev
+			}
+		}
+	}
+	return nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hearsight/hearsight/artifacts"
 	"github.com/hearsight/hearsight/artifacts/remote"
+	"github.com/hearsight/hearsight/internal/kernel"
 	"github.com/hearsight/hearsight/pipeline"
 	"github.com/hearsight/hearsight/pipeline/local"
 	"github.com/spf13/cobra"
@@ -97,7 +98,7 @@ func (a *app) run(ctx context.Context, sel pipeline.Selection, f runFlags) (err 
 		}
 	}
 	view, id := a.newView(), runID(time.Now())
-	e, p, s, _, err := a.engineOn(from, true, pipeline.Options{KeepGoing: f.keepGoing, Events: view.event, RunID: id})
+	e, p, s, _, err := a.engineOn(from, true, pipeline.Options{KeepGoing: f.keepGoing, Events: view.event, RunID: id, Machine: kernel.Machine()})
 	if err != nil {
 		return err
 	}

@@ -10,8 +10,8 @@
 //	features-NN:      feature map of a
 //
 // Feature maps of several networks become one: at each place, the channels of one
-// stand behind those of another. Beside them may stand the maps of the photos'
-// mirror images.
+// stand behind those of another. Beside them may stand the maps of the mirror
+// images of all photos or some.
 //
 // Contents are read when they are first asked for and kept.
 package dataset
@@ -78,8 +78,9 @@ type Data struct {
 	clips  column[[]float32]
 	images column[minibatch.Image]
 	// mirror images, by the same indices; without any, nil
-	mirrored *column[minibatch.Image]
-	close    []func() error
+	mirrored  *column[minibatch.Image]
+	hasMirror func(i int) bool
+	close     []func() error
 
 	captions, noClip, noPhoto int // all captions, and those without one of the two
 }
@@ -147,10 +148,11 @@ func (d *Data) Frames(i int) ([]float32, error) { return d.clips.get(i) }
 // concurrent use.
 func (d *Data) Image(i int) (minibatch.Image, error) { return d.images.get(i) }
 
-// Mirrored reports whether there are mirror images of the pictures.
+// Mirrored reports whether there are mirror images of pictures: of those that
+// CheckMirrored is content with.
 func (d *Data) Mirrored() bool { return d.mirrored != nil }
 
-// Mirror returns the mirror image of picture i.
+// Mirror returns the mirror image of picture i, an error if there is none.
 func (d *Data) Mirror(i int) (minibatch.Image, error) { return d.mirrored.get(i) }
 
 // Split returns the pairs of a split in the order of their captions' ids.

@@ -315,12 +315,28 @@ func TestSeveralNetworks(t *testing.T) {
 	if img, err := d.Mirror(b); err != nil || !slices.Equal(img.Half, []uint16{7, 8, 40, 5, 6, 30}) {
 		t.Errorf("mirrored: %v, %v", img, err)
 	}
+	if err := d.CheckMirrored(d.Split("train")); err != nil {
+		t.Error(err)
+	}
+	in.Mirrored = mapsOf(oneMirrored, of("vgg16", "conv5_3, mirrored", wide("b", 40, 30)))
+	d = open(t, in) // a is no photo that is mirrored
+	if img, err := d.Mirror(b); err != nil || !slices.Equal(img.Half, []uint16{7, 8, 40, 5, 6, 30}) {
+		t.Errorf("mirrored: %v, %v", img, err)
+	}
+	if img, err := d.Mirror(a); err == nil || !strings.Contains(err.Error(), "vgg16, conv5_3, mirrored: there is no map of a") {
+		t.Errorf("no mirror image: %v, %v", img, err)
+	}
+	if err := d.CheckMirrored(d.Split("train")[1:]); err != nil {
+		t.Error(err)
+	}
+	if err := d.CheckMirrored(d.Split("train")); err == nil || !strings.Contains(err.Error(), "there is no mirror image of a") {
+		t.Error(err)
+	}
 	for want, change := range map[string]func(in *Inputs[string]){
 		"maps of x have 1x1 places and those of resnet50 1x2":                         func(in *Inputs[string]) { in.Features[1] = of("x", "y", feature("a", 1)) },
 		"read mirrored: 1 networks, features are of 2":                                func(in *Inputs[string]) { in.Mirrored = in.Mirrored[:1] },
 		"read mirrored: resnet50, stage 4: 1x2x2 are no maps of mirror images":        func(in *Inputs[string]) { in.Mirrored[0] = one },
 		"read mirrored: vgg16, conv5_3, mirrored: 1x2x1 are no maps of mirror images": func(in *Inputs[string]) { in.Mirrored[0], in.Mirrored[1] = in.Mirrored[1], in.Mirrored[0] },
-		"read mirrored: there is no mirror image of a":                                func(in *Inputs[string]) { in.Mirrored[1] = of("vgg16", "conv5_3, mirrored", wide("b", 1, 2)) },
 		"mirrored feature maps are given without features":                            func(in *Inputs[string]) { in.Features, in.Images = nil, inputs(t).Images },
 	} {
 		in := inputs(t)

@@ -75,14 +75,28 @@ func openMaps[P any](d *Data, in Inputs[P]) (map[string]int, error) {
 	}
 	mirrored, _, err := openSources(d, in.Mirrored)
 	if err == nil {
-		err = areMirrored(sets, mirrored, ids)
+		err = areMirrored(sets, mirrored)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read mirrored: %w", err)
 	}
 	images := joined(mirrored, ids)
 	d.mirrored = &images
+	d.hasMirror = func(i int) bool {
+		return !slices.ContainsFunc(mirrored, func(s *photos) bool { _, ok := s.at[ids[i]]; return !ok })
+	}
 	return at, nil
+}
+
+// CheckMirrored checks that the photos of these pairs have mirror images: those of
+// others need none.
+func (d *Data) CheckMirrored(pairs []minibatch.Pair) error {
+	for _, p := range pairs {
+		if !d.hasMirror(p.Image) {
+			return fmt.Errorf("mirrored: there is no mirror image of %s", p.Photo)
+		}
+	}
+	return nil
 }
 
 // openSources opens the feature maps of each network, and lists the photos that
@@ -110,8 +124,9 @@ func openSources[P any](d *Data, of []rows.Parts[P]) (sets []*photos, ids []stri
 	return sets, ids, nil
 }
 
-// areMirrored checks that mirrored are the mirror images' maps of what sets are.
-func areMirrored(sets, mirrored []*photos, ids []string) error {
+// areMirrored checks that mirrored are the mirror images' maps of what sets are,
+// of whichever photos.
+func areMirrored(sets, mirrored []*photos) error {
 	if len(mirrored) != len(sets) {
 		return fmt.Errorf("%d networks, features are of %d", len(mirrored), len(sets))
 	}
@@ -121,23 +136,22 @@ func areMirrored(sets, mirrored []*photos, ids []string) error {
 			return fmt.Errorf("%s, %s: %dx%dx%d are no maps of mirror images of %s, %s: %dx%dx%d: set mirror: true in their stage",
 				m.tower, m.layer, m.shape[0], m.shape[1], m.shape[2], s.tower, s.layer, s.shape[0], s.shape[1], s.shape[2])
 		}
-		for _, id := range ids {
-			if _, ok := m.at[id]; !ok {
-				return fmt.Errorf("there is no mirror image of %s", id)
-			}
-		}
 	}
 	return nil
 }
 
 // joined is the column of the pictures ids: the maps of all sets, place by
-// place behind each other.
+// place behind each other. One that a set lacks is an error when it is asked for.
 func joined(sets []*photos, ids []string) column[minibatch.Image] {
 	places := int(sets[0].shape[0] * sets[0].shape[1])
 	return newColumn(len(ids), func(i int) (minibatch.Image, error) {
 		maps := make([][]uint16, len(sets))
 		for k, s := range sets {
-			img, err := s.read(s.at[ids[i]])
+			at, ok := s.at[ids[i]]
+			if !ok {
+				return minibatch.Image{}, fmt.Errorf("%s, %s: there is no map of %s", s.tower, s.layer, ids[i])
+			}
+			img, err := s.read(at)
 			if err != nil || len(sets) == 1 {
 				return img, err
 			}

@@ -105,7 +105,7 @@ func (s *storm) undisturbed(dir, procs string) error {
 		return fmt.Errorf("undisturbed run: %w\n%s", err, out)
 	}
 	s.wall, s.spans = time.Since(began), map[string]time.Duration{}
-	events, err := journals(store)
+	events, err := journaled(store)
 	if err != nil {
 		return err
 	}
@@ -227,7 +227,7 @@ var goingOn = regexp.MustCompile(`going on (from step \d+)`)
 
 func (s *storm) waitFor(store, stage string, ended <-chan error) error {
 	for range 100000 {
-		events, err := journals(store)
+		events, err := journaled(store)
 		if err != nil {
 			return err
 		}
@@ -258,7 +258,7 @@ func (s *storm) compare(store string) error {
 
 // doneTwice says which item or stage was finished in more than one run.
 func doneTwice(store string) error {
-	events, err := journals(store)
+	events, err := journaled(store)
 	if err != nil {
 		return err
 	}
@@ -276,26 +276,19 @@ func doneTwice(store string) error {
 	return nil
 }
 
-// journals reads the journals of all runs on a store, in order.
-func journals(store string) ([]pipeline.Event, error) {
-	files, err := filepath.Glob(filepath.Join(store, "runs", "*", pipeline.JournalName))
-	if err != nil {
-		return nil, err
-	}
+// journaled is what all runs on a store wrote into their journals, in order.
+func journaled(store string) ([]pipeline.Event, error) {
+	all, err := pipeline.ReadJournals(store)
 	var out []pipeline.Event
-	for _, f := range files {
-		events, err := pipeline.ReadJournal(f)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, events...)
+	for _, j := range all {
+		out = append(out, j.Events...)
 	}
-	return out, nil
+	return out, err
 }
 
 // running names the stages that had begun and not ended.
 func running(store string) (string, error) {
-	events, err := journals(store)
+	events, err := journaled(store)
 	if err != nil {
 		return "", err
 	}

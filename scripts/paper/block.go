@@ -181,7 +181,7 @@ func block(rows []row, lines []line) string {
 		b.WriteString("Nothing has been run yet.\n\n")
 		return b.String()
 	}
-	b.WriteString("Speech → photo on 100 development pairs, in brackets the 95 % Wilson interval. Pairs seen: 4 a step. Loss: mean of the last tenth of the training. Trained in: wall time, all attempts. Model: the first digits of the artifact's digest, which `hearsight digest` prints.\n\n")
+	fmt.Fprintf(&b, "Speech → photo on 100 development pairs, in brackets the 95 %% Wilson interval. Pairs seen: %d a step. Loss: mean of the last tenth of the training. Trained in: wall time, all attempts. Model: the first digits of the artifact's digest, which `hearsight digest` prints.\n\n", batch)
 	for _, s := range sharedSettings(lines) {
 		b.WriteString("- " + s + "\n")
 	}
@@ -212,7 +212,8 @@ func sharedSettings(lines []line) (out []string) {
 			v := l.Settings[name]
 			switch name {
 			case "machine":
-				v = fmt.Sprintf("%s, %s, %s", l.Machine, l.Numeric, l.Date)
+				known := slices.DeleteFunc([]string{l.Machine, l.Numeric, l.Date}, func(s string) bool { return s == "" })
+				v = strings.Join(known, ", ")
 			case "training":
 				_, v, _ = strings.Cut(v, ", ") // the length is in the table
 			}

@@ -236,7 +236,7 @@ func TestFindings(t *testing.T) {
 		"have P@10 .30 and .34, three times chance, which it does not explain. Ours: VGG16(R) .12 [.07 .17], Resnet50(R) .10 [.05 .15]: chance.",
 		"Resnet50_5 by its untrained row, P@10: the paper .26 after .34, ours .40 [.35 .45] after .10 [.05 .15].",
 		"2.001 after 400 pairs, so it sits there so far",
-		"The VGG19 rows are of VGG19 (VGG16 + identity)", "the very weights of VGG16_5",
+		"The VGG19 rows are of VGG19 (VGG16 + identity)", "the feature maps are VGG16's to the bit", "the very weights of VGG16_5",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)

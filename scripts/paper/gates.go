@@ -91,7 +91,7 @@ func findings(lines []line) (out []string) {
 	}
 	for _, l := range lines {
 		if strings.HasPrefix(l.Row, "VGG19") && l.Note != "" {
-			text := fmt.Sprintf("The VGG19 rows are of %s: VGG19's own weights were not at hand. Nothing follows from them about VGG16 and VGG19.", l.Note)
+			text := fmt.Sprintf("The VGG19 rows are of %s: VGG19's own weights were not at hand. Three layers that hand on what they get are left out, so the feature maps are VGG16's to the bit, and a VGG19 row differs from the VGG16 row of the same audio tower and as many steps by nothing but its name. Nothing follows from them about VGG16 and VGG19.", l.Note)
 			if a, b := of["VGG16_5"], of["VGG19_5"]; a.Weights != "" && a.Weights == b.Weights {
 				text += " VGG19_5 came to the very weights of VGG16_5, as it must; its feature maps, and so its model, are another artifact only by that name."
 			}
@@ -173,5 +173,5 @@ func seenPairs(lines []line) string {
 	case low < high:
 		span += " to " + count(high)
 	}
-	return fmt.Sprintf(" Ours have seen %s pairs, the paper's recipe shows %s.", span, count(4*fullSteps(whole)))
+	return fmt.Sprintf(" Ours have seen %s pairs, the paper's recipe shows %s.", span, count(batch*fullSteps(whole)))
 }

@@ -7,52 +7,40 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/hearsight/hearsight/pipeline"
 )
 
-// A journal is what a run wrote: its events, and its folder.
-type journal struct {
-	dir    string
-	events []pipeline.Event
+// A training is what the journals tell of how a result was made.
+type training struct {
+	seconds float64 // at work, over all attempts; 0: no journal tells
+	date    string  // UTC, when it was done; empty: no journal tells
+	machine string  // that the last attempt ran on; empty: no journal tells
 }
 
-// journals reads those of all runs on a store, in order.
-func journals(store string) ([]journal, error) {
-	files, err := filepath.Glob(filepath.Join(store, "runs", "*", pipeline.JournalName))
-	if err != nil {
-		return nil, err
+// trained is how a stage came to the result with this digest: when it was first
+// had, for a result that was made again is the same.
+func trained(all []pipeline.RunJournal, stage, digest string) training {
+	is := func(ev pipeline.Event) bool {
+		return ev.Type == pipeline.StageFinished && ev.Stage == stage && ev.Digest == digest
 	}
-	var out []journal
-	for _, f := range files {
-		events, err := pipeline.ReadJournal(f)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, journal{filepath.Dir(f), events})
-	}
-	return out, nil
-}
-
-// wall is how many seconds the stage was at work until it had the result with
-// this digest, over all attempts; 0 if no journal tells.
-func wall(all []journal, stage, digest string) float64 {
 	key := ""
 	for _, j := range all {
-		for _, ev := range j.events {
-			if ev.Type == pipeline.StageFinished && ev.Stage == stage && ev.Digest == digest {
-				key = ev.Key
-			}
+		if at := slices.IndexFunc(j.Events, is); at >= 0 {
+			key = j.Events[at].Key
+			break
 		}
 	}
-	if key == "" {
-		return 0
-	}
-	total, sum := 0.0, 0.0
+	var t training
 	for _, j := range all {
 		started := time.Time{}
-		for _, ev := range j.events {
+		t.machine = ""
+		for _, ev := range j.Events {
+			if ev.Type == pipeline.RunStarted {
+				t.machine = ev.Machine
+			}
 			if ev.Stage != stage {
 				continue
 			}
@@ -63,32 +51,32 @@ func wall(all []journal, stage, digest string) float64 {
 					started = ev.Time
 				}
 			case pipeline.StageFinished, pipeline.StageStopped, pipeline.StageFailed:
-				if started.IsZero() {
-					continue
+				if !started.IsZero() {
+					t.seconds += ev.Time.Sub(started).Seconds()
 				}
-				sum += ev.Time.Sub(started).Seconds()
 				started = time.Time{}
-				if ev.Type == pipeline.StageFinished {
-					total, sum = sum, 0
+				if is(ev) {
+					t.date = ev.Time.UTC().Format(time.DateOnly)
+					return t
 				}
 			}
 		}
 		if !started.IsZero() { // killed
-			sum += max(0, lastSign(j, stage).Sub(started).Seconds())
+			t.seconds += max(0, lastSign(j, stage).Sub(started).Seconds())
 		}
 	}
-	return total
+	return training{}
 }
 
 // lastSign is when a stage of a killed run was last heard of.
-func lastSign(j journal, stage string) time.Time {
+func lastSign(j pipeline.RunJournal, stage string) time.Time {
 	last := time.Time{}
-	for _, ev := range j.events {
+	for _, ev := range j.Events {
 		if ev.Stage == stage {
 			last = ev.Time
 		}
 	}
-	if lines, err := trainingLines(j.dir, stage); err == nil && len(lines) > 0 && lines[len(lines)-1].Time.After(last) {
+	if lines, err := trainingLines(j.Dir, stage); err == nil && len(lines) > 0 && lines[len(lines)-1].Time.After(last) {
 		last = lines[len(lines)-1].Time
 	}
 	return last

@@ -28,8 +28,8 @@ type line struct {
 	Weights   string            `json:"weights"` // digest of its safetensors
 	PairsKey  string            `json:"pairs_digest"`
 	Numeric   string            `json:"numeric"`
-	Machine   string            `json:"machine"`
-	Date      string            `json:"date"`
+	Machine   string            `json:"machine,omitempty"` // that trained it; empty: not known
+	Date      string            `json:"date,omitempty"`    // when it was trained, UTC; empty: not known
 }
 
 // Figures are the scores of one direction.

@@ -15,9 +15,14 @@
 // had again, on any day, by -steps.
 //
 // A run that was interrupted or killed goes on when it is started again, with
-// the same arguments; rows that are done cost a look. docs/paper.jsonl keeps a
-// line a row, which only one that has seen more pairs replaces, and
-// docs/results.md the table made from it.
+// the same arguments; rows that are done cost a look. More steps train a row from
+// its beginning, for steps are in its key: a model of fewer is not gone on from.
+//
+// paper.html shows all rows of the run on one page, each with the steps that it
+// was given. docs/paper.jsonl keeps a line a row, which only one that has seen
+// more pairs replaces, and docs/results.md the table made from it. A line's date
+// and machine are those of its training, by the journal of the store; where that
+// does not tell, they are left out.
 package main
 
 import (
@@ -52,11 +57,11 @@ func main() {
 
 // options are the flags.
 type options struct {
-	binary, store, data, docs, cache, rows string
-	steps                                  int64
-	budget                                 float64
-	photos                                 int
-	gate, measure, table                   bool
+	binary, store, data, docs, cache, rows, page string
+	steps                                        int64
+	budget                                       float64
+	photos                                       int
+	gate, measure, table                         bool
 }
 
 // Defaults; whole is all of Flickr8k's training photos.
@@ -73,8 +78,9 @@ func parse(args []string, said io.Writer) (o options, err error) {
 	f.StringVar(&o.data, "data", "", "folder with flickr8k/ and weights/ (default: HEARSIGHT_DATA, or data/ of HEARSIGHT_SHARED, ../shared)")
 	f.StringVar(&o.docs, "docs", "docs", "folder of results.md and paper.jsonl")
 	f.StringVar(&o.cache, "cache", "", "file with the measured step times (default: hearsight/paper.json in the user's cache)")
+	f.StringVar(&o.page, "page", "paper.html", "where the page with all rows of this run is written")
 	f.StringVar(&o.rows, "rows", "", "rows, with commas between them (default: all; with -steps without "+randomRow+", whose step takes 20 times as long)")
-	f.Int64Var(&o.steps, "steps", -1, "steps of a trained row; 0: the paper's 150 epochs")
+	f.Int64Var(&o.steps, "steps", -1, "steps of a trained row; 0: the paper's 150 epochs. Another number trains the row anew, from its beginning")
 	f.Float64Var(&o.budget, "budget", 0, fmt.Sprintf("minutes of training a row, turned into steps (default %d)", defaultBudget))
 	f.IntVar(&o.photos, "photos", whole, "training photos; with fewer than all nothing is kept in docs/")
 	f.BoolVar(&o.gate, "gate", false, "exit with 1 if a trained convolutional row is not above chance and its (R) row")
@@ -121,12 +127,13 @@ func run(ctx context.Context, args []string, out, said io.Writer) error {
 		return err
 	}
 	// --store is relative to the working folder, as the specs are.
-	p := &program{binary: o.binary, store: o.store, data: o.data, photos: o.photos, captions: 5, out: out, err: said}
+	p := &program{binary: o.binary, store: o.store, data: o.data, photos: o.photos, captions: captions, out: out, err: said}
 	todo, err := planned(ctx, p, o, rows)
 	if err != nil {
 		return err
 	}
 	var lines []line
+	var shown []string // digests, for the page
 	for _, t := range todo {
 		fmt.Fprintf(out, "\n%s\n", t)
 		if err := p.run(ctx, t.row, t.steps, t.row.scores); err != nil {
@@ -137,6 +144,15 @@ func run(ctx context.Context, args []string, out, said io.Writer) error {
 			return err
 		}
 		lines = append(lines, l)
+		d, err := p.digests(ctx, t.row, t.steps)
+		if err != nil {
+			return err
+		}
+		shown = append(shown, d...)
+		// After each, for a table may take days.
+		if err := p.page(ctx, rows[0], shown, o.page); err != nil {
+			return err
+		}
 		if o.photos < whole {
 			continue
 		}

@@ -20,9 +20,9 @@ func (t task) String() string {
 	case t.row.untrained:
 		return t.row.name + ": untrained"
 	case t.steps == 0:
-		return t.row.name + ": 150 epochs"
+		return fmt.Sprintf("%s: %d epochs", t.row.name, epochs)
 	}
-	text := fmt.Sprintf("%s: %s steps, %s pairs", t.row.name, count(t.steps), count(4*t.steps))
+	text := fmt.Sprintf("%s: %s steps, %s pairs", t.row.name, count(t.steps), count(batch*t.steps))
 	if t.pace.Step > 0 {
 		text += ", about " + minutes(t.pace.minutes(t.steps))
 	}
@@ -72,7 +72,7 @@ func planned(ctx context.Context, p *program, o options, rows []row) (out []task
 
 // measured are the paces of the rows' loads; those not known yet, or all if
 // o.measure says so, are measured, on few photos.
-func measured(ctx context.Context, p *program, o options, rows []row) (map[string]pace, error) {
+func measured(ctx context.Context, p *program, o options, rows []row) (_ map[string]pace, err error) {
 	if o.cache == "" {
 		dir, err := os.UserCacheDir()
 		if err != nil {
@@ -85,7 +85,12 @@ func measured(ctx context.Context, p *program, o options, rows []row) (map[strin
 		return nil, err
 	}
 	few := *p
-	few.store, few.photos, few.captions = filepath.Join(filepath.Dir(o.cache), "paper-measure"), 60, 1
+	few.photos, few.captions = 60, 1
+	// Its own, for another run may measure at the same time.
+	if few.store, err = os.MkdirTemp("", "hearsight-paper-"); err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(few.store)) }()
 	out := map[string]pace{}
 	for _, r := range rows {
 		if _, ok := out[r.load]; ok || r.untrained {
@@ -103,5 +108,5 @@ func measured(ctx context.Context, p *program, o options, rows []row) (map[strin
 		}
 		out[r.load] = v
 	}
-	return out, os.RemoveAll(few.store)
+	return out, nil
 }

@@ -11,11 +11,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 
+	"github.com/hearsight/hearsight/internal/kernel"
 	"github.com/hearsight/hearsight/internal/table"
+	"github.com/hearsight/hearsight/pipeline"
 )
 
 // A program is hearsight, on a store, with where the data are.
@@ -89,35 +90,34 @@ func (p *program) measure(ctx context.Context, r row) (pace, error) {
 	if err := p.run(ctx, r, steps, r.model); err != nil {
 		return pace{}, err
 	}
-	all, err := journals(p.store)
+	all, err := pipeline.ReadJournals(p.store)
 	if err != nil {
 		return pace{}, err
 	}
 	var lines []metricsLine
 	digest := ""
 	for _, j := range all {
-		more, err := trainingLines(j.dir, r.model)
+		more, err := trainingLines(j.Dir, r.model)
 		if err != nil {
 			return pace{}, err
 		}
 		lines = append(lines, more...)
-		for _, ev := range j.events {
+		for _, ev := range j.Events {
 			if ev.Stage == r.model && ev.Digest != "" {
 				digest = ev.Digest
 			}
 		}
 	}
-	v, err := trainedPace(lines, wall(all, r.model, digest))
+	v, err := trainedPace(lines, trained(all, r.model, digest).seconds)
 	if err != nil {
 		return pace{}, fmt.Errorf("measure a step of %s: %w", r.name, err)
 	}
-	v.Date = today()
+	v.Date = time.Now().Format(time.DateOnly)
 	return v, nil
 }
 
-func today() string { return time.Now().Format(time.DateOnly) }
-
-// line collects what is known of a row that has been run.
+// line collects what is known of a row that has been run: the same on any day,
+// so what the journals do not tell of its training is left out.
 func (p *program) line(ctx context.Context, r row, steps int64) (line, error) {
 	var scores map[string]table.Metrics
 	if err := p.ask(ctx, &scores, p.args(r, steps, "metrics", "--json")...); err != nil {
@@ -137,17 +137,23 @@ func (p *program) line(ctx context.Context, r row, steps int64) (line, error) {
 	set := m.Sets[0]
 	l := line{
 		Row: r.name, Pairs: set.Pairs, ToPhoto: figuresOf(set.SpeechToImage), ToSpeech: figuresOf(set.ImageToSpeech), PairsKey: set.PairsDigest,
-		Note: m.Note, Settings: m.Settings, Model: model.Digest, Machine: machine(), Date: today(),
+		Note: m.Note, Settings: m.Settings, Model: model.Digest, Numeric: kernel.Numeric(), // part of the key
 	}
-	l.Machine, l.Numeric, _ = cutLast(l.Machine, ", ")
 	for _, part := range model.Parts {
 		if part.Name == "model.safetensors" {
 			l.Weights = part.Digest
 		}
 	}
+	all, err := pipeline.ReadJournals(p.store)
+	if err != nil {
+		return line{}, err
+	}
+	t := trained(all, r.model, l.Model)
+	l.Machine, l.Date = t.machine, t.date
 	if r.untrained {
 		return l, nil
 	}
+	l.Seconds = t.seconds
 	points, err := p.curve(ctx, r, steps)
 	if err != nil {
 		return line{}, err
@@ -159,12 +165,28 @@ func (p *program) line(ctx context.Context, r row, steps int64) (line, error) {
 		loss += c.Loss / float64(n)
 	}
 	l.Loss = &loss
-	all, err := journals(p.store)
-	if err != nil {
-		return line{}, err
-	}
-	l.Seconds = wall(all, r.model, l.Model)
 	return l, nil
+}
+
+// digests are those of a row's scores and model.
+func (p *program) digests(ctx context.Context, r row, steps int64) ([]string, error) {
+	var of map[string]string
+	if err := p.ask(ctx, &of, p.args(r, steps, "digest", "--json", r.scores, r.model)...); err != nil {
+		return nil, err
+	}
+	for _, stage := range []string{r.scores, r.model} {
+		if of[stage] == "" {
+			return nil, fmt.Errorf("%s: hearsight digest tells nothing of %s", r.name, stage)
+		}
+	}
+	return []string{of[r.scores], of[r.model]}, nil
+}
+
+// page writes the report of scores and models by their digests, with the photos
+// and clips of a row's spec, which are the same for all rows.
+func (p *program) page(ctx context.Context, r row, digests []string, path string) error {
+	_, err := p.output(ctx, p.args(r, 0, append([]string{"report", "-o", path}, digests...)...)...)
+	return err
 }
 
 // curvePoint is what is of interest in a point of a model's curve.
@@ -192,14 +214,6 @@ func (p *program) curve(ctx context.Context, r row, steps int64) ([]curvePoint, 
 		return nil, fmt.Errorf("%s: its curve has no points", r.name)
 	}
 	return out, nil
-}
-
-// cutLast is strings.Cut around the last separator.
-func cutLast(s, sep string) (before, after string, found bool) {
-	if i := strings.LastIndex(s, sep); i >= 0 {
-		return s[:i], s[i+len(sep):], true
-	}
-	return s, "", false
 }
 
 // findData is where Flickr8k and the weights are: given, or HEARSIGHT_DATA, or

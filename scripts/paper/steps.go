@@ -8,9 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/hearsight/hearsight/internal/atomicfile"
@@ -25,9 +23,14 @@ type pace struct {
 	Date  string  `json:"date"`
 }
 
-// scoreSteps is how often a model is scored while it is trained: validate_steps
-// of pipeline.yaml.
-const scoreSteps = 250
+// What is reckoned with here of pipeline.yaml and paper-random.yaml; TestRecipe
+// holds them to it.
+const (
+	batch      = 4   // pairs a step
+	epochs     = 150 // of the paper's recipe
+	captions   = 5   // a photo
+	scoreSteps = 250 // between two scorings while a model is trained: validate_steps
+)
 
 // perStep is a step with its part of the scoring on the way, for which all that
 // is fixed is taken: rather too much than too little.
@@ -42,10 +45,9 @@ func (p pace) steps(minutes float64) int64 {
 // minutes is how long so many steps take.
 func (p pace) minutes(steps int64) float64 { return (p.Fixed + float64(steps)*p.perStep()) / 60 }
 
-// fullSteps is the paper's recipe: 150 epochs of batches of 4, five captions a
-// photo.
+// fullSteps is the paper's recipe.
 func fullSteps(photos int) int64 {
-	return int64(math.Ceil(float64(photos) * 5 / 4 * 150))
+	return int64(math.Ceil(float64(photos) * captions / batch * epochs))
 }
 
 // trainedPace reads the pace from what a run of training has told: its lines in
@@ -89,18 +91,23 @@ type paces struct {
 }
 
 func openPaces(path string) (*paces, error) {
-	p := &paces{path: path, all: map[string]map[string]pace{}}
-	text, err := os.ReadFile(path)
+	p := &paces{path: path}
+	return p, p.read()
+}
+
+func (p *paces) read() error {
+	p.all = map[string]map[string]pace{}
+	text, err := os.ReadFile(p.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return p, nil
+		return nil
 	}
 	if err == nil {
 		err = json.Unmarshal(text, &p.all)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("step times: %s: %w: delete the file to have them measured again", path, err)
+		return fmt.Errorf("step times: %s: %w: delete the file to have them measured again", p.path, err)
 	}
-	return p, nil
+	return nil
 }
 
 func (p *paces) of(load string) (pace, bool) {
@@ -108,7 +115,11 @@ func (p *paces) of(load string) (pace, bool) {
 	return v, ok && v.Step > 0
 }
 
+// put keeps a pace, beside those that other runs have kept meanwhile.
 func (p *paces) put(load string, v pace) error {
+	if err := p.read(); err != nil {
+		return err
+	}
 	m := machine()
 	if p.all[m] == nil {
 		p.all[m] = map[string]pace{}
@@ -124,16 +135,6 @@ func (p *paces) put(load string, v pace) error {
 	return atomicfile.WriteFile(p.path, append(text, '\n'), 0o644)
 }
 
-// machine names the CPU, how many there are, and the numeric path.
-func machine() string {
-	name := runtime.GOOS + "/" + runtime.GOARCH
-	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
-		for line := range strings.Lines(string(text)) {
-			if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
-				name = strings.TrimSpace(value)
-				break
-			}
-		}
-	}
-	return fmt.Sprintf("%s, %d CPUs, %s", name, runtime.GOMAXPROCS(0), kernel.Numeric())
-}
+// machine names what a pace is true of: the processor, how many there are, and
+// the numeric path.
+func machine() string { return kernel.Machine() + ", " + kernel.Numeric() }

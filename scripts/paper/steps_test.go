@@ -6,9 +6,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/hearsight/hearsight/pipeline"
 )
 
 func TestBudget(t *testing.T) {
@@ -69,8 +66,23 @@ func TestPaces(t *testing.T) {
 	if err := p.put("c", pace{Step: .25}); err != nil {
 		t.Fatal(err)
 	}
+	other, err := openPaces(path) // by a run beside this one
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.put("d", pace{Step: 2}); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.put("e", pace{Step: 3}); err != nil {
+		t.Fatal(err)
+	}
 	if p, err = openPaces(path); err != nil {
 		t.Fatal(err)
+	}
+	for load, want := range map[string]float64{"d": 2, "e": 3} {
+		if v, ok := p.of(load); !ok || v.Step != want {
+			t.Errorf("%s: %+v, want %v", load, v, want)
+		}
 	}
 	if v, ok := p.of("a"); !ok || v.Step != .5 || v.Steps != 60 {
 		t.Errorf("%+v", v)
@@ -83,41 +95,5 @@ func TestPaces(t *testing.T) {
 	}
 	if _, err := openPaces(path); err == nil || !strings.Contains(err.Error(), "delete the file") {
 		t.Errorf("a broken file: %v", err)
-	}
-}
-
-// TestWall: attempts that were interrupted or killed count, up to the last sign
-// of them; another key's and another stage's do not.
-func TestWall(t *testing.T) {
-	at := func(seconds float64) time.Time {
-		return time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(seconds * float64(time.Second)))
-	}
-	dir := t.TempDir()
-	stage := filepath.Join(dir, "stage-model@A")
-	if err := os.MkdirAll(stage, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(stage, "metrics.jsonl"), []byte(`{"time":"2026-01-01T00:00:07Z","step":10}`+"\n"+`{"time":"2026`), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	ev := func(typ pipeline.EventType, stage, key, digest string, t float64) pipeline.Event {
-		return pipeline.Event{Type: typ, Stage: stage, Key: key, Digest: digest, Time: at(t)}
-	}
-	start, stop, end := pipeline.StageStarted, pipeline.StageStopped, pipeline.StageFinished
-	all := []journal{
-		{"", []pipeline.Event{ev(start, "model@A", "old", "", 0), ev(end, "model@A", "old", "d0", 100)}},
-		{dir, []pipeline.Event{ev(start, "model@A", "k", "", 0), ev(start, "model@B", "k", "", 0), ev(end, "model@B", "k", "d", 50)}}, // killed
-		{"", []pipeline.Event{ev(start, "model@A", "k", "", 100), ev(stop, "model@A", "", "", 103)}},
-		{"", []pipeline.Event{ev(start, "model@A", "k", "", 200), ev(end, "model@A", "k", "d1", 205)}},
-		{"", []pipeline.Event{ev(pipeline.StageCached, "model@A", "k", "d1", 300)}},
-	}
-	if got := wall(all, "model@A", "d1"); got != 7+3+5 {
-		t.Errorf("%v s, want 15", got)
-	}
-	if got := wall(all, "model@A", "d0"); got != 100 {
-		t.Errorf("%v s of the older model, want 100", got)
-	}
-	if got := wall(all, "model@A", "other"); got != 0 {
-		t.Errorf("%v s of a model that no journal knows", got)
 	}
 }

@@ -13,13 +13,17 @@
 // models are trained on it afterwards. Maps are kept as float16: rounding costs
 // 2e-4 of their size, and half the disk. Averaged over squares of pool x pool
 // places they take a fraction of it. Those of the photos' mirror images
-// (mirror: true) show a model that learns from them each photo from another side.
+// (mirror: true) show a model that learns from them each photo from another side;
+// splits: [train], with port pairs, makes those of photos that are learnt from.
 package features
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 
 	"github.com/hearsight/hearsight/internal/model"
 	"github.com/hearsight/hearsight/internal/rows"
@@ -35,7 +39,10 @@ var Kind = stage.NewItems(stage.Kind{
 	Name:    "features",
 	Doc:     "run photos through a pretrained network and keep its feature maps",
 	Version: 2,
-	Inputs:  []stage.Input{{Name: "images", Doc: "photos at the network's size", Types: []string{"images"}}},
+	Inputs: []stage.Input{
+		{Name: "images", Doc: "photos at the network's size", Types: []string{"images"}},
+		{Name: "pairs", Doc: "which photo is in which split, for splits", Types: []string{"pairs"}, Optional: true},
+	},
 	Output:  "features",
 	Numeric: true,
 }, Params{Tower: "vgg16", Init: model.InitPretrained, Seed: 1, Layer: last, Stage: 4, Stride: auto, Input: auto, Pool: 1}, stage.Items[Params, table.FeatureMap]{
@@ -62,6 +69,8 @@ type Params struct {
 	Pool    int    `json:"pool" doc:"maps are averaged over squares of so many places; what is left over at the right and below is left out" min:"1" max:"64"`
 	Mirror  bool   `json:"mirror" doc:"maps of the photos' mirror images, for the port mirrored of train"`
 	Input   string `json:"input" doc:"how pixels go in: caffe (0..255 less the mean), torchvision (0..1, mean and deviation), or what the file's metadata say" enum:"auto,caffe,torchvision"`
+	// Left out of the key where all photos are meant, as ever.
+	Splits []string `json:"splits,omitempty" doc:"only photos of these splits, by port pairs; none: all photos"`
 }
 
 const (
@@ -104,16 +113,50 @@ func (p Params) options() model.FrozenOptions {
 	return o
 }
 
-func list(_ context.Context, t *stage.Task, _ Params) ([]stage.Item, error) {
+func list(_ context.Context, t *stage.Task, p Params) ([]stage.Item, error) {
 	entries, err := rows.List(table.Images, t.Input("images"))
 	if err != nil {
 		return nil, err
 	}
-	items := make([]stage.Item, len(entries))
-	for i, e := range entries {
-		items[i] = stage.Item{ID: e.ID, Key: []string{"image sha256:" + e.SHA256}, Ref: e.Ref}
+	wanted, err := photosOf(t, p.Splits)
+	if err != nil {
+		return nil, err
+	}
+	items := make([]stage.Item, 0, len(entries))
+	for _, e := range entries {
+		if wanted == nil || wanted[e.ID] {
+			items = append(items, stage.Item{ID: e.ID, Key: []string{"image sha256:" + e.SHA256}, Ref: e.Ref})
+		}
 	}
 	return items, nil
+}
+
+// photosOf are the photos of these splits; nil: of all.
+func photosOf(t *stage.Task, splits []string) (map[string]bool, error) {
+	pairs := t.Inputs["pairs"]
+	switch {
+	case len(splits) == 0 && len(pairs) == 0:
+		return nil, nil
+	case len(splits) == 0:
+		return nil, errors.New("splits: port pairs is given, but not the splits whose photos are wanted: [train] for one")
+	case len(pairs) == 0:
+		return nil, errors.New("splits: which photo is in which split is not known: give port pairs")
+	}
+	captions, err := rows.All(table.Captions, pairs[0])
+	if err != nil {
+		return nil, fmt.Errorf("read pairs: %w", err)
+	}
+	out, seen := map[string]bool{}, map[string]bool{}
+	for _, c := range captions {
+		seen[c.Split] = true
+		out[c.PhotoID] = out[c.PhotoID] || slices.Contains(splits, c.Split)
+	}
+	for _, s := range splits {
+		if !seen[s] {
+			return nil, fmt.Errorf("splits: no photo is in %q: the splits are %v", s, slices.Sorted(maps.Keys(seen)))
+		}
+	}
+	return out, nil
 }
 
 func open(_ context.Context, t *stage.Task, p Params) (stage.Do[table.FeatureMap], func() error, error) {

@@ -13,11 +13,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/x448/float16"
 
 	"github.com/hearsight/hearsight/artifacts"
 	"github.com/hearsight/hearsight/internal/model"
 	"github.com/hearsight/hearsight/internal/npy"
+	"github.com/hearsight/hearsight/internal/rows"
 	"github.com/hearsight/hearsight/internal/sharedtest"
 	"github.com/hearsight/hearsight/internal/table"
 	"github.com/hearsight/hearsight/internal/vision"
@@ -134,6 +136,46 @@ func TestPassing(t *testing.T) {
 		if !slices.Equal(f.Half, got[i].Half) {
 			t.Errorf("features of %s differ when red comes first", f.ID)
 		}
+	}
+}
+
+// TestSplits: only photos of the splits are gone through, with the rows that all
+// photos give; the key of a stage that names none is as ever.
+func TestSplits(t *testing.T) {
+	s := stagetest.Store(t)
+	in := images(t, s, imageRow("a", "bgr", side, side, picture(1)), imageRow("b", "bgr", side, side, picture(2)), imageRow("c", "bgr", side, side, picture(3)))
+	weights := passing(t, 1)
+	run := func(splits ...string) ([]table.FeatureMap, error) {
+		params := map[string]any{"weights": weights}
+		if splits != nil {
+			params["splits"] = splits
+		}
+		r, err := stagetest.Run(t, Kind, stagetest.Options{Store: s, Inputs: in, Params: params})
+		if err != nil {
+			return nil, err
+		}
+		return rows.All(table.FeatureMaps("", ""), r.Artifact)
+	}
+	all, err := run()
+	if err != nil || len(all) != 3 {
+		t.Fatalf("%d rows, %v", len(all), err)
+	}
+	if _, err := run("train"); err == nil || !strings.Contains(err.Error(), "give port pairs") {
+		t.Errorf("splits without pairs: %v", err)
+	}
+	in["pairs"] = []*artifacts.Artifact{stagetest.Artifact(t, s, "pairs", stagetest.Part("captions.parquet", table.Captions,
+		table.Caption{ID: "a#0", PhotoID: "a", Split: "train"}, table.Caption{ID: "b#0", PhotoID: "b", Split: "test"}, table.Caption{ID: "c#0", PhotoID: "c", Split: "dev"}))}
+	if got, err := run("train", "dev"); err != nil || !cmp.Equal(got, []table.FeatureMap{all[0], all[2]}) {
+		t.Errorf("%d rows, %v, want a and c as among all", len(got), err)
+	}
+	if _, err := run("training"); err == nil || !strings.Contains(err.Error(), `"training": the splits are [dev test train]`) {
+		t.Errorf("an unknown split: %v", err)
+	}
+	if _, err := run(); err == nil || !strings.Contains(err.Error(), "[train] for one") {
+		t.Errorf("pairs without splits: %v", err)
+	}
+	if key, err := Kind.Canonical(map[string]any{"weights": "w"}); err != nil || bytes.Contains(key, []byte("splits")) {
+		t.Errorf("%s, %v", key, err)
 	}
 }
 

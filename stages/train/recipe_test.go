@@ -114,6 +114,18 @@ func TestMirrored(t *testing.T) {
 	if weights(first) == weights(plain) {
 		t.Error("mirror images make no difference")
 	}
+	maps := func(of []table.FeatureMap) []*artifacts.Artifact {
+		return []*artifacts.Artifact{stagetest.Artifact(t, s, "features", stagetest.Part("features-00.arrow", table.FeatureMaps("vgg16", "conv5_3, mirrored"), of...))}
+	}
+	in["mirrored"] = maps(mirror[:12]) // of the training photos
+	if weights(stagetest.MustRun(t, Kind, o)) != weights(first) {
+		t.Error("mirror images of photos that are not learnt from make a difference")
+	}
+	in["mirrored"] = maps(mirror[1:])
+	if _, err := stagetest.Run(t, Kind, o); err == nil || !strings.Contains(err.Error(), "mirrored: there is no mirror image of p00") {
+		t.Errorf("a training photo without a mirror image: %v", err)
+	}
+	in["mirrored"] = []*artifacts.Artifact{mirrored}
 	dir := t.TempDir()
 	ctx, cancel := context.WithCancel(context.Background())
 	o.Context = ctx

@@ -59,7 +59,7 @@ var inputs = []stage.Input{
 	{Name: "pairs", Doc: "captions, with the sets they belong to", Types: []string{"pairs"}},
 	{Name: "mfcc", Doc: "the captions' sound", Types: []string{"mfcc"}},
 	{Name: "features", Doc: "feature maps of the photos, for image: head, mlp and finetune: conv5; those of several networks stand behind each other", Types: []string{"features"}, Many: true, Optional: true},
-	{Name: "mirrored", Doc: "feature maps of the same networks of the photos' mirror images, for flip", Types: []string{"features"}, Many: true, Optional: true},
+	{Name: "mirrored", Doc: "feature maps of the same networks of the training photos' mirror images, for flip", Types: []string{"features"}, Many: true, Optional: true},
 	{Name: "images", Doc: "the photos themselves, for image: small, small5 and finetune: all", Types: []string{"images"}, Optional: true},
 	{Name: "from", Doc: "a model to start from: its tensors where they fit, and how it takes its input", Types: []string{"model"}, Optional: true},
 }
