@@ -97,3 +97,6 @@ require (
 	gorgonia.org/vecf32 v0.9.0 // indirect
 	gorgonia.org/vecf64 v0.9.0 // indirect
 )
+
+// v0.3.4 with its powers of two from a table: docs/decisions/0016-go-mp3-patched.md.
+replace github.com/hajimehoshi/go-mp3 => ./third_party/go-mp3

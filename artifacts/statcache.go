@@ -8,9 +8,12 @@ import (
 	"hash/crc32"
 	"io/fs"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/hearsight/hearsight/internal/atomicfile"
 )
@@ -281,13 +284,25 @@ func (c *statcache) prune(ctx context.Context, keep func(record) bool) error {
 }
 
 // confirmFresh reads back the objects that were written too short a time
-// before their stamp was taken.
+// before their stamp was taken, as many at once as there are processors: nothing
+// else is left to do by then.
 func (s *Store) confirmFresh() {
-	for _, r := range s.cache.fresh(objectWindow) {
+	fresh := s.cache.fresh(objectWindow)
+	errs := make([]error, len(fresh))
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i, r := range fresh {
 		if Digest(r.key) == r.digest {
-			if err := s.check(r.digest); err != nil && !errors.Is(err, ErrNotFound) {
-				s.damaged(err)
-			}
+			g.Go(func() error {
+				errs[i] = s.check(r.digest)
+				return nil
+			})
+		}
+	}
+	_ = g.Wait()
+	for _, err := range errs {
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			s.damaged(err)
 		}
 	}
 }

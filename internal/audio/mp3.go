@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	mp3 "github.com/hajimehoshi/go-mp3"
 )
@@ -232,15 +233,12 @@ func decodeFrames(frames [][]byte, raw []byte, pcm *PCM) (done int, err error) {
 		if _, err := io.ReadFull(d, raw); err != nil {
 			return done, err
 		}
-		if pcm.Channels == 1 {
-			for i := 0; i < len(raw); i += 4 {
-				pcm.Samples = append(pcm.Samples, mp3Sample(raw[i:]))
-			}
-		} else {
-			for i := 0; i < len(raw); i += 2 {
-				pcm.Samples = append(pcm.Samples, mp3Sample(raw[i:]))
-			}
+		n, step := len(pcm.Samples), 4/pcm.Channels // mono stands twice
+		out := slices.Grow(pcm.Samples, len(raw)/step)[:n+len(raw)/step]
+		for i := range out[n:] {
+			out[n+i] = mp3Sample(raw[step*i:])
 		}
+		pcm.Samples = out
 		done++
 	}
 	return done, nil

@@ -69,5 +69,9 @@ func (p Problems) Err() error {
 	if len(p) > maxShown {
 		shown, more = p[:maxShown], fmt.Sprintf("\n  and %d more", len(p)-maxShown)
 	}
-	return fmt.Errorf("%d problems:\n  %s%s", len(p), strings.Join(shown, "\n  "), more)
+	noun := "problems"
+	if len(p) == 1 {
+		noun = "problem"
+	}
+	return fmt.Errorf("%d %s:\n  %s%s", len(p), noun, strings.Join(shown, "\n  "), more)
 }

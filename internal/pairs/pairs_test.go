@@ -233,3 +233,13 @@ func TestClipAndPhoto(t *testing.T) {
 		t.Errorf("Clip of a Core Audio file = %+v, %v; want a row with a warning", c, err)
 	}
 }
+
+func TestProblemsCounted(t *testing.T) {
+	var p Problems
+	for _, want := range []string{"1 problem:\n", "2 problems:\n"} {
+		p.Add("row %d", len(p))
+		if err := p.Err(); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%v, want %q in front", err, want)
+		}
+	}
+}

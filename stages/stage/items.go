@@ -165,22 +165,25 @@ type Temporary struct{ Err error }
 func (t *Temporary) Error() string { return t.Err.Error() }
 func (t *Temporary) Unwrap() error { return t.Err }
 
-// Slack returns done, and until that has been called has 64 MiB count as living,
+// Slack returns done, and until that has been called has 128 MiB count as living,
 // the same for all stages that ask. The program has the collector run when there
 // is .4 of what lives in garbage. Where each item leaves some and little lives
 // on, a decoded clip say, it would run for every few of them, for a fifth of all
-// time. The bytes are never touched, so that they take no memory.
+// time. The bytes are never touched, so that they take no memory; in pieces, as
+// the runtime clears all of what lies in part where something was before.
 func Slack(done func() error) func() error {
 	slack.Lock()
 	defer slack.Unlock()
 	if slack.held++; slack.held == 1 {
-		slack.bytes = make([]byte, 64<<20)
+		for range 128 {
+			slack.pieces = append(slack.pieces, make([]byte, 1<<20))
+		}
 	}
 	return func() error {
 		slack.Lock()
 		defer slack.Unlock()
 		if slack.held--; slack.held == 0 {
-			slack.bytes = nil
+			slack.pieces = nil
 		}
 		return done()
 	}
@@ -188,6 +191,6 @@ func Slack(done func() error) func() error {
 
 var slack struct {
 	sync.Mutex
-	held  int
-	bytes []byte
+	held   int
+	pieces [][]byte
 }
