@@ -71,6 +71,8 @@ func (f *matchmapFlags) check() error {
 		return usagef("--caption is spoken and --audio is heard: give one of them")
 	case f.voice != "" && f.caption == "":
 		return usagef("--voice speaks --caption, which is not given")
+	case f.weights != "" && f.photo == "":
+		return usagef("--weights makes the feature maps of --photo, which is not given: those of the run's own photos are there already")
 	case f.id == "" && f.photo == "" && f.caption == "" && f.audio == "":
 		return usagef("of what pair? --id names one of the run's own; or give --photo FILE with --caption WORDS or --audio FILE")
 	case f.id == "" && f.photo == "":
