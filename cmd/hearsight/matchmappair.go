@@ -155,23 +155,30 @@ func (h *drawnPair) listen(ctx context.Context, c *chain, from source, id string
 	if err != nil {
 		return err
 	}
-	params, err := c.kinds["tts"].Canonical(withVoice(c.speech.Params, h.voice))
-	if err != nil {
-		return err
-	}
-	words, err := tts.WordTimes(ctx, params, spoken, "")
+	h.words, err = wordTimes(ctx, withVoice(c.speech.Params, h.voice), spoken)
 	if errors.Is(err, tts.ErrNoTimes) {
 		h.noWords = err.Error()
 		return nil
 	}
+	return err
+}
+
+// wordTimes says when the words are heard of a clip that a stage tts with these
+// parameters made.
+func wordTimes(ctx context.Context, params map[string]any, clip table.Clip) ([]matchmap.Word, error) {
+	canonical, err := tts.Kind.Canonical(params)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	h.words = []matchmap.Word{}
+	words, err := tts.WordTimes(ctx, canonical, clip, "")
+	if err != nil {
+		return nil, err
+	}
+	out := []matchmap.Word{}
 	for _, w := range words {
-		h.words = append(h.words, matchmap.Word(w))
+		out = append(out, matchmap.Word(w))
 	}
-	return nil
+	return out, nil
 }
 
 // look reads a photo as the model is given it, and as it is shown: as it came,

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -14,11 +15,14 @@ import (
 	"github.com/hearsight/hearsight/artifacts"
 	"github.com/hearsight/hearsight/internal/atomicfile"
 	"github.com/hearsight/hearsight/internal/kernel"
+	"github.com/hearsight/hearsight/internal/matchmap"
 	page "github.com/hearsight/hearsight/internal/report"
+	"github.com/hearsight/hearsight/internal/table"
 	"github.com/hearsight/hearsight/pipeline"
 	"github.com/hearsight/hearsight/spec"
 	"github.com/hearsight/hearsight/stages"
 	"github.com/hearsight/hearsight/stages/report"
+	"github.com/hearsight/hearsight/stages/tts"
 	"github.com/spf13/cobra"
 )
 
@@ -41,7 +45,9 @@ func (a *app) reportCommand() *cobra.Command {
 }
 
 func (a *app) writeReport(ctx context.Context, p *pipeline.Plan, s *artifacts.Store, out string) error {
-	content, err := report.Collect(ctx, sources(p))
+	src := sources(p)
+	src.Words = wordsOf(p)
+	content, err := report.Collect(ctx, src)
 	if err != nil {
 		return err
 	}
@@ -97,10 +103,33 @@ func sources(p *pipeline.Plan) report.Sources {
 			src.Speech = append(src.Speech, x.Artifact)
 		case "wav":
 			src.WAV = append(src.WAV, x.Artifact)
+		case "mfcc":
+			src.MFCC = append(src.MFCC, x.Artifact)
+		case "images":
+			src.Images = append(src.Images, x.Artifact)
+		case "features":
+			src.Features = append(src.Features, x.Artifact)
 		}
 		src.Rejects = append(src.Rejects, x.Artifact)
 	}
 	return src
+}
+
+// wordsOf says when words are heard in clips that the plan's tts stages made.
+func wordsOf(p *pipeline.Plan) func(context.Context, *artifacts.Artifact, table.Clip) ([]matchmap.Word, error) {
+	return func(ctx context.Context, speech *artifacts.Artifact, clip table.Clip) ([]matchmap.Word, error) {
+		for _, x := range p.Actions {
+			if x.Artifact == nil || x.Artifact.Digest != speech.Digest || x.Stage.Kind != tts.Kind.Name {
+				continue
+			}
+			words, err := wordTimes(ctx, x.Stage.Params, clip)
+			if errors.Is(err, tts.ErrNoTimes) {
+				return nil, nil
+			}
+			return words, err
+		}
+		return nil, nil
+	}
 }
 
 // versions lists what the results depend on besides their inputs: this program,

@@ -24,6 +24,7 @@ type Page struct {
 	Costs    []Cost
 	Corpus   *Corpus // nil: nothing is known of it
 	Examples []Example
+	Maps     string // what the examples' matchmaps are of, or why there are none
 	Rejects  []Reject
 	Spec     string    // text of the spec file
 	Versions []Version // kinds, tools, numeric path
@@ -149,6 +150,7 @@ type Example struct {
 	// Matchmap is a picture of where the photo described and the clip match, PNG;
 	// may be empty.
 	Matchmap []byte
+	Unmapped bool // there is a matchmap, for which the page has no room
 }
 
 // maxRejects are listed; the rest are counted by reason alone.
