@@ -201,7 +201,7 @@ var funcs = template.FuncMap{
 	"num":      num,
 	"dur":      func(d time.Duration) string { return d.Round(10 * time.Millisecond).String() },
 	"date":     func(t time.Time) string { return t.Format("2006-01-02 15:04 MST") },
-	"paper":    func(name string) *PaperRow { return Paper(name) },
+	"rows":     tableRows,
 	"svg":      func(b []byte) template.HTML { return template.HTML(inlineSVG(b)) }, //nolint:gosec // drawn by internal/plot
 	"si":       si,
 	"share":    share,
@@ -211,6 +211,7 @@ var funcs = template.FuncMap{
 	"photo":    func(b []byte) template.URL { return dataURL(imageType(b), b) },
 	"clip":     func(e Example) template.URL { return dataURL(e.Clipped, e.Clip) },
 	"byKind":   byKind,
+	"same":     bytes.Equal,
 }
 
 func num(x float64) string {
