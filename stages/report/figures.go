@@ -16,9 +16,8 @@ const (
 	maxMaps = 12 << 20
 )
 
-// draw draws the examples' matchmaps, as far as there is room for them.
-func draw(ctx context.Context, page *report.Page, s Sources, sys scored, queries []table.Rank, maps []pairMap, lib *library) error {
-	room := maxMaps
+// draw draws the examples' matchmaps, as far as there is room for their bytes.
+func draw(ctx context.Context, page *report.Page, s Sources, sys scored, queries []table.Rank, maps []pairMap, lib *library, room int) error {
 	for i, q := range queries {
 		e := &page.Examples[i]
 		if e.Unmapped = room <= 0; e.Unmapped {

@@ -43,7 +43,7 @@ func matchmaps(ctx context.Context, page *report.Page, s Sources, sys scored, qu
 	if how := sys.m.Settings[table.ScoredBy]; how != "" {
 		page.Maps += fmt.Sprintf(" %s is scored by %s; they are those of its first model, of the photo itself.", sys.m.System, how)
 	}
-	return draw(ctx, page, s, sys, queries, maps, lib)
+	return draw(ctx, page, s, sys, queries, maps, lib, maxMaps)
 }
 
 // A pairMap is the matchmap of an example, and the picture it lies over.
