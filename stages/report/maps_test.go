@@ -286,7 +286,7 @@ func TestMapsOfSeveral(t *testing.T) {
 	a, b := newModel(t, 1, 0, note("training", "seed 1")), newModel(t, 2, 0, note("training", "seed 2"))
 	settings := map[string]string{"training": "seed 1; seed 2", table.ScoredBy: "the mean similarity of 2 models"}
 	src.Scores = []*artifacts.Artifact{scoredBy(t, s, src, settings, a, b)}
-	src.Models = []*artifacts.Artifact{stored(t, s, newModel(t, 3, 0, note("training", "seed 12"))), stored(t, s, a), stored(t, s, b)}
+	src.Models = []*artifacts.Artifact{stored(t, s, newModel(t, 3, 0, note("training", "seed"))), stored(t, s, a), stored(t, s, b)}
 	page := collected(t, src)
 	pixels, _ := mapPhoto(t, 0)
 	if want := strip(t, src, a, minibatch.Image{Pixels: pixels}, dataset.Shape{Height: mapSide, Width: mapSide}, nil); mapped(page) != 4 || !bytes.Equal(page.Examples[0].Matchmap, want) {
@@ -356,7 +356,7 @@ func TestMapRoom(t *testing.T) {
 	}
 	defer lib.close()
 	less := report.Page{Examples: make([]report.Example, 4)}
-	if err := draw(context.Background(), &less, src, sys, qs, found, lib, size); err != nil {
+	if err := draw(context.Background(), &less, src, sys, qs, found, lib, size+1); err != nil {
 		t.Fatal(err)
 	}
 	if e := less.Examples; e[0].Matchmap == nil || e[0].Unmapped || e[1].Matchmap != nil || !e[1].Unmapped || !e[3].Unmapped {
