@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/hearsight/hearsight/artifacts"
@@ -16,6 +17,7 @@ import (
 	"github.com/hearsight/hearsight/internal/model"
 	"github.com/hearsight/hearsight/internal/rows"
 	"github.com/hearsight/hearsight/pipeline"
+	"github.com/hearsight/hearsight/spec"
 	modelstage "github.com/hearsight/hearsight/stages/model"
 	"github.com/spf13/cobra"
 )
@@ -71,6 +73,8 @@ func (f *matchmapFlags) check() error {
 		return usagef("--caption is spoken and --audio is heard: give one of them")
 	case f.voice != "" && f.caption == "":
 		return usagef("--voice speaks --caption, which is not given")
+	case f.weights != "" && f.photo == "":
+		return usagef("--weights makes the feature maps of --photo, which is not given: those of the run's own photos are there already")
 	case f.id == "" && f.photo == "" && f.caption == "" && f.audio == "":
 		return usagef("of what pair? --id names one of the run's own; or give --photo FILE with --caption WORDS or --audio FILE")
 	case f.id == "" && f.photo == "":
@@ -102,17 +106,19 @@ func (a *app) matchmap(ctx context.Context, name string, f matchmapFlags) error 
 		targets = append(targets, name)
 	}
 	return a.planned(ctx, pipeline.Selection{Targets: targets}, func(p *pipeline.Plan, _ *artifacts.Store) error {
+		c, err := newChain(p, like)
+		if err != nil {
+			return err
+		}
+		if f.weights != "" && !slices.ContainsFunc(c.images, func(s *spec.Stage) bool { return s.Kind == "features" }) {
+			return usagef("--weights: no stage makes feature maps of photos for %s", name)
+		}
 		var m *model.Model[float32]
-		var err error
 		if isFolder(name) {
 			m, err = modelstage.Open(name)
 		} else {
 			m, err = modelOf(p, name)
 		}
-		if err != nil {
-			return err
-		}
-		c, err := newChain(p, like)
 		if err != nil {
 			return err
 		}
@@ -222,18 +228,11 @@ func wordAt(words []matchmap.Word, sec float64) string {
 
 // figure computes the pair's matchmap and puts the figure together.
 func (h *drawnPair) figure(m *model.Model[float32]) (*matchmap.Figure, error) {
-	if err := h.fits(m); err != nil {
-		return nil, err
+	h.image.shape.Coeffs = int(h.mfcc.NCoeffs)
+	if err := h.image.shape.Fits(&m.Spec); err != nil {
+		return nil, usagef("%w: --like or -f names stages that made its input", err)
 	}
-	senses := matchmap.Senses{
-		X: matchmap.Tile(h.image.width), Y: matchmap.Tile(h.image.height),
-		Frames: matchmap.FrameAxis(int(h.mfcc.WindowSamples), int(h.mfcc.HopSamples), int(h.mfcc.SampleRateHz)),
-	}
-	if h.image.tower != "" {
-		senses.X = matchmap.FrozenAxis(h.image.tower, h.image.layer, h.image.fromWidth, h.image.width)
-		senses.Y = matchmap.FrozenAxis(h.image.tower, h.image.layer, h.image.fromHeight, h.image.height)
-	}
-	mm, err := matchmap.Compute(m, h.image.values, h.mfcc.Features, senses)
+	mm, err := matchmap.Compute(m, h.image.values, h.mfcc.Features, matchmap.SensesOf(h.image.shape, h.image.fromHeight, h.image.fromWidth, h.mfcc))
 	if err != nil {
 		return nil, err
 	}

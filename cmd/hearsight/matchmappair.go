@@ -13,7 +13,6 @@ import (
 	"github.com/hearsight/hearsight/internal/dataset"
 	"github.com/hearsight/hearsight/internal/matchmap"
 	"github.com/hearsight/hearsight/internal/minibatch"
-	"github.com/hearsight/hearsight/internal/model"
 	"github.com/hearsight/hearsight/internal/rows"
 	"github.com/hearsight/hearsight/internal/table"
 	"github.com/hearsight/hearsight/internal/vision"
@@ -24,10 +23,8 @@ import (
 // A seen is a photo as a model is given it.
 type seen struct {
 	values                minibatch.Image
-	height, width         int
-	channels              int
-	tower, layer          string // of feature maps
-	fromHeight, fromWidth int    // pixels that these were made of
+	shape                 dataset.Shape
+	fromHeight, fromWidth int // pixels that feature maps were made of
 }
 
 // A drawnPair is a pair, ready for a model and to be drawn.
@@ -158,23 +155,30 @@ func (h *drawnPair) listen(ctx context.Context, c *chain, from source, id string
 	if err != nil {
 		return err
 	}
-	params, err := c.kinds["tts"].Canonical(withVoice(c.speech.Params, h.voice))
-	if err != nil {
-		return err
-	}
-	words, err := tts.WordTimes(ctx, params, spoken, "")
+	h.words, err = wordTimes(ctx, withVoice(c.speech.Params, h.voice), spoken)
 	if errors.Is(err, tts.ErrNoTimes) {
 		h.noWords = err.Error()
 		return nil
 	}
+	return err
+}
+
+// wordTimes says when the words are heard of a clip that a stage tts with these
+// parameters made.
+func wordTimes(ctx context.Context, params map[string]any, clip table.Clip) ([]matchmap.Word, error) {
+	canonical, err := tts.Kind.Canonical(params)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	h.words = []matchmap.Word{}
+	words, err := tts.WordTimes(ctx, canonical, clip, "")
+	if err != nil {
+		return nil, err
+	}
+	out := []matchmap.Word{}
 	for _, w := range words {
-		h.words = append(h.words, matchmap.Word(w))
+		out = append(out, matchmap.Word(w))
 	}
-	return nil
+	return out, nil
 }
 
 // look reads a photo as the model is given it, and as it is shown: as it came,
@@ -191,7 +195,10 @@ func (h *drawnPair) look(c *chain, from source, id string, photo []byte) error {
 	if resized.Order == "bgr" {
 		resized.Pixels = vision.SwapRB(resized.Pixels)
 	}
-	h.image = seen{values: minibatch.Image{Pixels: resized.Pixels}, height: int(resized.Height), width: int(resized.Width), channels: 3}
+	h.image = seen{
+		values: minibatch.Image{Pixels: resized.Pixels},
+		shape:  dataset.Shape{Height: int(resized.Height), Width: int(resized.Width), Channels: 3, Pixels: true},
+	}
 	h.shown = &vision.RGB{W: int(resized.Width), H: int(resized.Height), Pix: resized.Pixels}
 	if c.images[0] != c.resized {
 		if err := h.lookAtMap(c, from, id); err != nil {
@@ -217,7 +224,8 @@ func (h *drawnPair) look(c *chain, from source, id string, photo []byte) error {
 func (h *drawnPair) lookAtMap(c *chain, from source, id string) error {
 	var maps [][]uint16
 	var towers, layers []string
-	h.image.channels = 0
+	h.image.shape = dataset.Shape{}
+	shape := &h.image.shape
 	for _, s := range c.images {
 		art, err := from(s)
 		if err != nil {
@@ -236,27 +244,9 @@ func (h *drawnPair) lookAtMap(c *chain, from source, id string) error {
 			return err
 		}
 		maps = append(maps, m.Half)
-		h.image.height, h.image.width, h.image.channels = int(m.Height), int(m.Width), h.image.channels+int(m.Channels)
+		shape.Height, shape.Width, shape.Channels = int(m.Height), int(m.Width), shape.Channels+int(m.Channels)
 	}
-	h.image.values = minibatch.Image{Half: dataset.JoinMaps(maps, h.image.height*h.image.width)}
-	h.image.tower, h.image.layer = strings.Join(towers, " + "), strings.Join(layers, " + ")
-	return nil
-}
-
-// fits says whether the model takes what was made for it.
-func (h *drawnPair) fits(m *model.Model[float32]) error {
-	i := h.image
-	shape := dataset.Shape{Height: i.height, Width: i.width, Channels: i.channels, Tower: i.tower, Layer: i.layer}
-	if m.Height != i.height || m.Width != i.width || m.Image.In != i.channels || (m.Pixels != nil) != (i.values.Pixels != nil) {
-		return usagef("the model takes pictures of %dx%dx%d and these stages make %dx%dx%d: --like or -f names stages that made its input", m.Height, m.Width, m.Image.In, i.height, i.width, i.channels)
-	}
-	if m.Audio.In != int(h.mfcc.NCoeffs) {
-		return usagef("the model takes frames of %d coefficients and these stages make %d: --like or -f names stages that made its input", m.Audio.In, h.mfcc.NCoeffs)
-	}
-	for _, n := range m.Notes {
-		if n.Key == "features" && i.tower != "" && n.Value != shape.Source() {
-			return usagef("the model learnt from features of %s and these stages make those of %s: --like or -f names stages that made its input", n.Value, shape.Source())
-		}
-	}
+	h.image.values = minibatch.Image{Half: dataset.JoinMaps(maps, shape.Height*shape.Width)}
+	shape.Tower, shape.Layer = strings.Join(towers, " + "), strings.Join(layers, " + ")
 	return nil
 }

@@ -15,11 +15,14 @@ import (
 	"github.com/hearsight/hearsight/artifacts"
 	"github.com/hearsight/hearsight/internal/atomicfile"
 	"github.com/hearsight/hearsight/internal/kernel"
+	"github.com/hearsight/hearsight/internal/matchmap"
 	page "github.com/hearsight/hearsight/internal/report"
+	"github.com/hearsight/hearsight/internal/table"
 	"github.com/hearsight/hearsight/pipeline"
 	"github.com/hearsight/hearsight/spec"
 	"github.com/hearsight/hearsight/stages"
 	"github.com/hearsight/hearsight/stages/report"
+	"github.com/hearsight/hearsight/stages/tts"
 	"github.com/spf13/cobra"
 )
 
@@ -79,7 +82,9 @@ func learntOf(s *artifacts.Store, digests []artifacts.Digest) (out []*artifacts.
 // writeReport writes the page of the plan's results; where scores and models are
 // given, of those in the place of the plan's.
 func (a *app) writeReport(ctx context.Context, p *pipeline.Plan, s *artifacts.Store, given []*artifacts.Artifact, out string) error {
-	content, err := report.Collect(ctx, sources(p, given))
+	src := sources(p, given)
+	src.Words = wordsOf(p)
+	content, err := report.Collect(ctx, src)
 	if err != nil {
 		return err
 	}
@@ -126,7 +131,7 @@ func (a *app) writeReport(ctx context.Context, p *pipeline.Plan, s *artifacts.St
 // place of the plan's scores and models.
 func sources(p *pipeline.Plan, given []*artifacts.Artifact) report.Sources {
 	src := report.Sources{Examples: 6}
-	arts := given
+	arts := slices.Clone(given)
 	for _, x := range p.Actions {
 		if x.Artifact != nil && (len(given) == 0 || !learnt(x.Artifact)) {
 			arts = append(arts, x.Artifact)
@@ -144,6 +149,12 @@ func sources(p *pipeline.Plan, given []*artifacts.Artifact) report.Sources {
 			src.Speech = append(src.Speech, art)
 		case "wav":
 			src.WAV = append(src.WAV, art)
+		case "mfcc":
+			src.MFCC = append(src.MFCC, art)
+		case "images":
+			src.Images = append(src.Images, art)
+		case "features":
+			src.Features = append(src.Features, art)
 		}
 		src.Rejects = append(src.Rejects, art)
 	}
@@ -153,6 +164,23 @@ func sources(p *pipeline.Plan, given []*artifacts.Artifact) report.Sources {
 // learnt reports whether an artifact is of those that are shown by their digests.
 func learnt(art *artifacts.Artifact) bool {
 	return art.Manifest.Type == "scores" || art.Manifest.Type == "model"
+}
+
+// wordsOf says when words are heard in clips that the plan's tts stages made.
+func wordsOf(p *pipeline.Plan) func(context.Context, *artifacts.Artifact, table.Clip) ([]matchmap.Word, error) {
+	return func(ctx context.Context, speech *artifacts.Artifact, clip table.Clip) ([]matchmap.Word, error) {
+		for _, x := range p.Actions {
+			if x.Artifact == nil || x.Artifact.Digest != speech.Digest || x.Stage.Kind != tts.Kind.Name {
+				continue
+			}
+			words, err := wordTimes(ctx, x.Stage.Params, clip)
+			if errors.Is(err, tts.ErrNoTimes) {
+				return nil, nil
+			}
+			return words, err
+		}
+		return nil, nil
+	}
 }
 
 // versions lists what the results depend on besides their inputs: this program,

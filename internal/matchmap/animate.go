@@ -19,7 +19,8 @@ const (
 // Animate writes the photo under the matches as an animated PNG of the clip's
 // length, in time with its sound: between two steps from one to the other, and
 // the mean of the steps that fall into a frame. Below runs the time, with the
-// words. It plays again and again.
+// words. It plays again and again. Each frame is written when it is drawn, and
+// none kept.
 func (f *Figure) Animate(w io.Writer) error {
 	if err := f.check(); err != nil {
 		return err
@@ -35,10 +36,14 @@ func (f *Figure) Animate(w io.Writer) error {
 	bar := image.Rect(14, photo.H+36, photo.W-14, photo.H+40)
 	base.box(bar, rule)
 	base.write(seconds(total)+" s", bar.Max.X, bar.Max.Y+13, small, quiet, 1)
-	a := animation{base: base.RGBA, first: min(leadSec, total/float64(2*n))}
+	a, err := newAnimation(w, base.RGBA, min(leadSec, total/float64(2*n)), n)
+	if err != nil {
+		return err
+	}
+	layer := &sheet{image.NewRGBA(base.Rect), base.faces}
 	for k := range n {
 		from, to := total*float64(k)/float64(n), total*float64(k+1)/float64(n)
-		layer := &sheet{image.NewRGBA(base.Rect), base.faces}
+		clear(layer.Pix)
 		of := f.Map.between(from, to)
 		for i, v := range of.grid(photo.W, photo.H) {
 			c := heat[s.level(v)]
@@ -53,9 +58,11 @@ func (f *Figure) Animate(w io.Writer) error {
 			half := layer.width(word, large) / 2
 			layer.write(word, min(max(x, bar.Min.X+half), bar.Max.X-half), bar.Min.Y-11, large, ink, .5)
 		}
-		a.layers, a.ends = append(a.layers, layer.RGBA), append(a.ends, to)
+		if err := a.add(layer.RGBA, to); err != nil {
+			return err
+		}
 	}
-	return a.write(w)
+	return a.close()
 }
 
 // premultiplied is a colour as image.RGBA holds it.

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/hearsight/hearsight/internal/dataset"
 	"github.com/hearsight/hearsight/internal/minibatch"
 	"github.com/hearsight/hearsight/internal/model"
 	"github.com/hearsight/hearsight/internal/similarity"
+	"github.com/hearsight/hearsight/internal/table"
 )
 
 // Senses say how the input of a model lies in the photo and in time.
@@ -19,6 +21,16 @@ type Senses struct {
 func FrameAxis(windowSamples, hopSamples, rateHz int) Axis {
 	rate := float64(rateHz)
 	return Axis{float64(windowSamples) / 2 / rate, float64(hopSamples) / rate}
+}
+
+// SensesOf are the senses of pictures and clips of this shape; feature maps were
+// made of pictures of fromHeight by fromWidth pixels.
+func SensesOf(s dataset.Shape, fromHeight, fromWidth int, clip table.MFCC) Senses {
+	out := Senses{X: Tile(s.Width), Y: Tile(s.Height), Frames: FrameAxis(int(clip.WindowSamples), int(clip.HopSamples), int(clip.SampleRateHz))}
+	if s.Tower != "" {
+		out.X, out.Y = FrozenAxis(s.Tower, s.Layer, fromWidth, s.Width), FrozenAxis(s.Tower, s.Layer, fromHeight, s.Height)
+	}
+	return out
 }
 
 // A Map is the matchmap of a picture and a clip with its places and times.

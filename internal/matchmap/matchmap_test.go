@@ -3,10 +3,13 @@ package matchmap
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"image"
 	"image/color"
 	"image/png"
+	"io"
 	"math"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -207,6 +210,67 @@ func TestAnimate(t *testing.T) {
 	}
 }
 
+// grown is a writer that looks, each time a layer begins, at how much memory has
+// come to be in use since the first; it fails from some layer on.
+type grown struct {
+	layers, failAt int
+	first, most    uint64
+}
+
+func (g *grown) Write(p []byte) (int, error) {
+	if string(p) != "fcTL" {
+		return len(p), nil
+	}
+	if g.layers++; g.layers == g.failAt {
+		return 0, errors.New("the disk is full")
+	}
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	if g.first == 0 {
+		g.first = m.HeapAlloc
+	}
+	if m.HeapAlloc > g.first {
+		g.most = max(g.most, m.HeapAlloc-g.first)
+	}
+	return len(p), nil
+}
+
+// TestAnimateMemory: layers are written as they are drawn. Together these would be
+// 38 MB, and encoded some more.
+func TestAnimateMemory(t *testing.T) {
+	f := testFigure(t)
+	f.Seconds = 4
+	g := &grown{}
+	if err := f.Animate(g); err != nil {
+		t.Fatal(err)
+	}
+	if g.layers != 49 {
+		t.Errorf("%d pictures, want the photo and 48", g.layers)
+	}
+	if g.most > 8<<20 {
+		t.Errorf("memory grew by %.1f MB while the layers were written", float64(g.most)/1e6)
+	}
+	g = &grown{failAt: 3}
+	if err := f.Animate(g); err == nil || g.layers != 3 {
+		t.Errorf("of a writer that fails at the third picture %d were asked for, %v", g.layers, err)
+	}
+}
+
+// TestAnimationCount: as many layers as were announced.
+func TestAnimationCount(t *testing.T) {
+	m := image.NewRGBA(image.Rect(0, 0, 2, 2))
+	for _, n := range []int{0, 2} {
+		a, err := newAnimation(io.Discard, m, 1, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(a.add(m, 2), a.close()); err == nil || !strings.Contains(err.Error(), "announced") {
+			t.Errorf("one layer of %d: %v", n, err)
+		}
+	}
+}
+
 // playback composes an animated PNG.
 func playback(t *testing.T, data []byte) (frames []image.Image, ms int) {
 	t.Helper()
@@ -225,11 +289,10 @@ func playback(t *testing.T, data []byte) (frames []image.Image, ms int) {
 		}
 		var one bytes.Buffer
 		one.WriteString(signature)
-		chunk(&one, "IHDR", header)
-		chunk(&one, "IDAT", data1)
-		chunk(&one, "IEND", nil)
-		m, err := png.Decode(&one)
-		if err != nil {
+		still := &animation{w: &one}
+		err := errors.Join(still.chunk("IHDR", header), still.chunk("IDAT", data1), still.chunk("IEND"))
+		m, decodeErr := png.Decode(&one)
+		if err = errors.Join(err, decodeErr); err != nil {
 			t.Fatal(err)
 		}
 		out := image.NewRGBA(m.Bounds())

@@ -24,6 +24,7 @@ type Page struct {
 	Costs    []Cost
 	Corpus   *Corpus // nil: nothing is known of it
 	Examples []Example
+	Maps     string // what the examples' matchmaps are of, or why there are none
 	Rejects  []Reject
 	Spec     string    // text of the spec file
 	Versions []Version // kinds, tools, numeric path
@@ -149,6 +150,7 @@ type Example struct {
 	// Matchmap is a picture of where the photo described and the clip match, PNG;
 	// may be empty.
 	Matchmap []byte
+	Unmapped bool // there is a matchmap, for which the page has no room
 }
 
 // maxRejects are listed; the rest are counted by reason alone.
@@ -199,7 +201,7 @@ var funcs = template.FuncMap{
 	"num":      num,
 	"dur":      func(d time.Duration) string { return d.Round(10 * time.Millisecond).String() },
 	"date":     func(t time.Time) string { return t.Format("2006-01-02 15:04 MST") },
-	"paper":    func(name string) *PaperRow { return Paper(name) },
+	"rows":     tableRows,
 	"svg":      func(b []byte) template.HTML { return template.HTML(inlineSVG(b)) }, //nolint:gosec // drawn by internal/plot
 	"si":       si,
 	"share":    share,
@@ -209,6 +211,7 @@ var funcs = template.FuncMap{
 	"photo":    func(b []byte) template.URL { return dataURL(imageType(b), b) },
 	"clip":     func(e Example) template.URL { return dataURL(e.Clipped, e.Clip) },
 	"byKind":   byKind,
+	"same":     bytes.Equal,
 }
 
 func num(x float64) string {

@@ -30,8 +30,9 @@ func page() Page {
 		Costs:  []Cost{{Name: "VGG16_5", Parameters: 4725504, PairsSeen: 9600, PairFLOP: 2.5e9, FLOP: 2.4e13, Loss: &loss}},
 		Examples: []Example{
 			{Kind: "best", Caption: "a dog <b>runs</b>", Photo: []byte("\x89PNG..."), Clip: []byte("RIFF"), Clipped: "audio/wav", Rank: 1, Lead: .5, Matchmap: []byte("\x89PNG map")},
-			{Kind: "worst", Silent: true, Rank: 9, Score: 1, Best: 2},
+			{Kind: "worst", Silent: true, Unmapped: true, Photo: []byte("\x89PNG one"), Found: []byte("\x89PNG two"), Rank: 9, Score: 1, Best: 2},
 		},
+		Maps:    "maps of <i>",
 		Rejects: []Reject{{"x.jpg", "photos", "not a photo: <script>alert(1)</script>"}},
 		Spec:    "version: 1",
 	}
@@ -46,7 +47,7 @@ func TestWrite(t *testing.T) {
 	for _, want := range []string{"VGG16_5", ".76 <small>0.67–0.83</small>", "not reported", "a dog &lt;b&gt;runs", "&lt;script&gt;", "data:image/png;base64,", "data:audio/wav;base64,", "<svg></svg>", "version: 1", "2 queries tie",
 		"<td>a line</td><td>77</td><td>.25", `<td class="wide">a &lt;cat&gt;</td><td>42.5</td>`, "Confusion by voice", `calc(33 * .0045))">1</td>`, ".67 to .83",
 		"<td>4.73 M</td>", "<td>9600</td>", "<td>2.5 G</td>", "<td>24 T</td>", "<td>1.250</td>", "hearsight log --list",
-		`alt="where photo and sound match"`, "0.5 ahead of the next photo", "no room for its sound", "rank 9, score 1 against 2"} {
+		`alt="where photo and sound match: the photo described, step by step of “a dog &lt;b&gt;runs`, "maps of &lt;i&gt;", "no room for its matchmap", "0.5 ahead of the next photo", "no room for its sound", "rank 9, score 1 against 2"} {
 		if !strings.Contains(html, want) {
 			t.Errorf("page lacks %q", want)
 		}
@@ -73,6 +74,42 @@ func TestPaperBesideMain(t *testing.T) {
 	b.Reset()
 	if err := Write(&b, p); err != nil || strings.Contains(b.String(), ".67 to .83") {
 		t.Errorf("a page without the paper's systems speaks of it (%v)", err)
+	}
+}
+
+// TestTable1: where one system is the paper's, all of its rows stand there, once
+// and in its order, with its figures; other systems come after them.
+func TestTable1(t *testing.T) {
+	p := page()
+	p.Systems = append([]System{{Name: "mine", Set: "validation", Main: true, Pairs: 100}}, p.Systems...)
+	var b bytes.Buffer
+	if err := Write(&b, p); err != nil {
+		t.Fatal(err)
+	}
+	html := b.String()[strings.Index(b.String(), "<tbody>"):]
+	html = html[:strings.Index(html, "</table>")]
+	at := 0
+	for _, want := range []string{
+		">VGG16(R)<", "not run", ".05</td><td>.14</td><td>.30", ">VGG16_5<", ".76 <small>", ".07</td><td>.47</td><td>.76", "<small>hard", ">VGG16_6<", "not run", ".12</td><td>.48</td><td>.74",
+		">VGG19(R)<", ">VGG19_5<", ">VGG19_6<", ">Resnet50(R)<", ">Resnet50_5<", ">Resnet50_6<", ">VGG19_LSTM(R)<", ">VGG19_LSTM<", ".01</td><td>.10</td><td>.23", ">VGG19_GRU<", "not reported", ">mine<", ">chance<",
+	} {
+		i := strings.Index(html[at:], want)
+		if i < 0 {
+			t.Fatalf("the table lacks %q in its place", want)
+		}
+		at += i + len(want)
+	}
+	// Two of the twelve rows were run, one of them on two sets.
+	if n := strings.Count(html, "not run</td>"); n != 2*10 {
+		t.Errorf("%d cells say not run, want two each of ten rows", n)
+	}
+	if n := strings.Count(html, "<tr"); n != 12+1+1+1 {
+		t.Errorf("%d rows, want 15", n)
+	}
+	p.Systems = p.Systems[:1]
+	b.Reset()
+	if err := Write(&b, p); err != nil || strings.Contains(b.String(), "not run") {
+		t.Errorf("a page without the paper's systems lists them (%v)", err)
 	}
 }
 

@@ -32,3 +32,43 @@ func Paper(system string) *PaperRow {
 	}
 	return nil
 }
+
+// A tableRow is a row of the page's table: a system on a set of pairs beside the
+// paper's figures, or a row of the paper that was not run.
+type tableRow struct {
+	System *System   // nil: not run
+	Paper  *PaperRow // nil: not of the paper, or another set than its
+}
+
+// tableRows are the rows of the page's table. Where a system is the paper's, all
+// of the paper's stand there, in its order, those that were not run too; what is
+// not the paper's comes after them.
+func tableRows(systems []System) (out []tableRow) {
+	if !anyPaper(systems) {
+		for i := range systems {
+			out = append(out, tableRow{System: &systems[i]})
+		}
+		return out
+	}
+	for i := range Table1 {
+		row, ran := &Table1[i], false
+		for k := range systems {
+			if s := &systems[k]; s.Name == row.System {
+				r := tableRow{System: s}
+				if s.Main {
+					r.Paper, ran = row, true
+				}
+				out = append(out, r)
+			}
+		}
+		if !ran {
+			out = append(out, tableRow{Paper: row})
+		}
+	}
+	for k := range systems {
+		if Paper(systems[k].Name) == nil {
+			out = append(out, tableRow{System: &systems[k]})
+		}
+	}
+	return out
+}

@@ -9,6 +9,13 @@ import (
 // MetricsSchema names the JSON file of scores that eval writes: metrics.json.
 const MetricsSchema = "hearsight.metrics/1"
 
+// Of the settings of scores that are not plainly those of one model: how they came
+// about, and what stands between the values of models that differ.
+const (
+	ScoredBy = "scored by"
+	Besides  = "; "
+)
+
 // Metrics are the scores of one system.
 type Metrics struct {
 	System   string            `json:"system"`

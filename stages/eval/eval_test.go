@@ -365,6 +365,10 @@ func TestSeveral(t *testing.T) {
 			t.Errorf("settings %v, want %v", m.Settings, want)
 		}
 	}
+	in["mirrored"] = []*artifacts.Artifact{stagetest.Artifact(t, s, "features", stagetest.Part("features-00.arrow", table.FeatureMaps("", model.MirroredLayer), maps[:2]...))}
+	if _, err := stagetest.Run(t, Kind, stagetest.Options{Store: s, Inputs: in}); err == nil || !strings.Contains(err.Error(), "there is no mirror image of p2") {
+		t.Errorf("a photo without its mirror image: %v", err)
+	}
 	in["model"][1] = stagetest.Artifact(t, s, "model", stagetest.Part("model.json", blob(model.Format), []byte("{}")))
 	if _, err := stagetest.Run(t, Kind, stagetest.Options{Store: s, Inputs: in}); err == nil || !strings.Contains(err.Error(), "load model 2 of 2: ") {
 		t.Errorf("a bad second model: %v", err)

@@ -19,7 +19,7 @@ import (
 func score(ctx context.Context, t *stage.Task, p Params, models []*model.Model[float32], d *dataset.Data) ([]retrieval.Scored, error) {
 	var scorers []*similarity.Scorer
 	for i, m := range models {
-		err := fits(m, d.Shape())
+		err := d.Shape().Fits(&m.Spec)
 		if err == nil {
 			var s *similarity.Scorer
 			s, err = similarity.NewScorer(m)
@@ -86,27 +86,6 @@ func voicesOf(ctx context.Context, speech *artifacts.Artifact, p Params, d *data
 	return voices, err
 }
 
-// fits says whether a model takes what the data look like. A model of 40
-// coefficients would take clips of 20 for others half as long.
-func fits(m *model.Model[float32], s dataset.Shape) error {
-	kind := map[bool]string{true: "images", false: "features"}
-	if wants := m.Pixels != nil; wants != s.Pixels {
-		return fmt.Errorf("the model starts from %s and is given %s", kind[wants], kind[s.Pixels])
-	}
-	if m.Height != s.Height || m.Width != s.Width || m.Image.In != s.Channels {
-		return fmt.Errorf("the model takes %s of %dx%dx%d and is given %dx%dx%d", kind[s.Pixels], m.Height, m.Width, m.Image.In, s.Height, s.Width, s.Channels)
-	}
-	if m.Audio.In != s.Coeffs {
-		return fmt.Errorf("the model takes frames of %d coefficients and is given %d", m.Audio.In, s.Coeffs)
-	}
-	for _, n := range m.Notes {
-		if n.Key == "features" && s.Tower != "" && n.Value != s.Source() {
-			return fmt.Errorf("the model learnt from features of %s and is given those of %s", n.Value, s.Source())
-		}
-	}
-	return nil
-}
-
 // scoreSet computes a set's similarities, of several models their mean. Its
 // candidates are the set's own photos and clips.
 func scoreSet(ctx context.Context, scorers []*similarity.Scorer, d *dataset.Data, name string, voices map[string]string) (*retrieval.Set, error) {
@@ -119,6 +98,9 @@ func scoreSet(ctx context.Context, scorers []*similarity.Scorer, d *dataset.Data
 	}
 	views := []minibatch.Images{d}
 	if d.Mirrored() {
+		if err := d.CheckMirrored(pairs); err != nil {
+			return nil, err
+		}
 		views = append(views, mirrors{d})
 	}
 	for _, scorer := range scorers {

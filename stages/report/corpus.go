@@ -119,8 +119,16 @@ func photoFacts(c *report.Corpus, s Sources) error {
 	for _, k := range counts(formats) {
 		text = append(text, fmt.Sprintf("%d %s", k.N, k.Name))
 	}
-	c.Facts = append(c.Facts, report.Setting{Name: "photos", Value: fmt.Sprintf("%s; %.0f to %.0f px wide, %.0f to %.0f px high", strings.Join(text, ", "), widths[0], last(widths), heights[0], last(heights))})
+	c.Facts = append(c.Facts, report.Setting{Name: "photos", Value: fmt.Sprintf("%s; %s px wide, %s px high", strings.Join(text, ", "), fromTo(widths), fromTo(heights))})
 	return nil
+}
+
+// fromTo is the range of sorted whole numbers.
+func fromTo(x []float64) string {
+	if x[0] == last(x) {
+		return fmt.Sprintf("%.0f", x[0])
+	}
+	return fmt.Sprintf("%.0f to %.0f", x[0], last(x))
 }
 
 // clipFacts measures the clips, and draws how their lengths and levels are

@@ -40,7 +40,7 @@ func TestCorpus(t *testing.T) {
 		Facts: []report.Setting{
 			{Name: "captions", Value: "2 of 1 photos (1 train, 1 validation)"},
 			{Name: "words of a caption", Value: "2 to 3, half of them within 2 to 3; 3 different words in all"},
-			{Name: "photos", Value: "1 jpeg; 500 to 500 px wide, 375 to 375 px high"},
+			{Name: "photos", Value: "1 jpeg; 500 px wide, 375 px high"},
 			{Name: "clips", Value: "3, 6.0 s in all"},
 			{Name: "lengths", Value: "1.00 to 3.00 s, half of them within 2.00 to 3.00 s"},
 			{Name: "loudness", Value: "-30.0 to -10.0 LUFS, half of them within -20.0 to -10.0"},

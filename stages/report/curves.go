@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
-	"maps"
 	"strings"
 
 	"github.com/hearsight/hearsight/artifacts"
@@ -15,7 +14,7 @@ import (
 
 // models adds what is known of the models: their curves, over each other, and
 // what they cost.
-func models(page *report.Page, arts []*artifacts.Artifact, scored []table.Metrics) error {
+func models(page *report.Page, arts []*artifacts.Artifact, all []scored) error {
 	names := map[string]int{} // models of the same name are numbered
 	charts := []chart{
 		{y: "loss", caption: "Training loss, mean since the point before"},
@@ -29,7 +28,7 @@ func models(page *report.Page, arts []*artifacts.Artifact, scored []table.Metric
 		if err != nil {
 			return fmt.Errorf("model %d: %w", i+1, err)
 		}
-		name := nameOf(t, scored)
+		name := nameOf(t, all)
 		if names[name]++; names[name] > 1 {
 			name = fmt.Sprintf("%s (%d)", name, names[name])
 		}
@@ -56,14 +55,34 @@ func models(page *report.Page, arts []*artifacts.Artifact, scored []table.Metric
 }
 
 // nameOf is what a model is called: as the system that was scored with it, which
-// has its settings, or by its towers.
-func nameOf(t *Training, scored []table.Metrics) string {
-	for _, m := range scored {
-		if len(t.Settings) > 0 && maps.Equal(m.Settings, t.Settings) {
-			return m.System
+// has its settings, alone or among others; or by its towers.
+func nameOf(t *Training, all []scored) string {
+	for _, several := range []bool{false, true} {
+		for _, s := range all {
+			if (s.m.Settings[table.ScoredBy] != "") == several && scoredWith(s.m.Settings, t.Settings) {
+				return s.m.System
+			}
 		}
 	}
 	return cmp.Or(t.Settings["towers"], "model")
+}
+
+// scoredWith reports whether scores with these settings may be of a model that
+// says this of itself: their settings are its own, or, of several models, hold
+// its own among others'.
+func scoredWith(settings, own map[string]string) bool {
+	several := settings[table.ScoredBy] != ""
+	for k, v := range own {
+		if settings[k] != v && !(several && strings.Contains(table.Besides+settings[k]+table.Besides, table.Besides+v+table.Besides)) {
+			return false
+		}
+	}
+	for k := range settings {
+		if _, ok := own[k]; !ok && !several {
+			return false
+		}
+	}
+	return len(own) > 0
 }
 
 func cost(name string, art *artifacts.Artifact, t *Training) report.Cost {

@@ -19,6 +19,7 @@ type library struct {
 	captions map[string]table.Caption
 	photos   shelf[table.Photo]
 	clips    shelf[table.Clip]
+	spoken   shelf[table.Clip] // as synthesised
 }
 
 // shelf finds rows by id over several artifacts.
@@ -37,6 +38,9 @@ func openLibrary(s Sources) (*library, error) {
 	err := l.photos.open(table.Photos, s.Pairs)
 	if err == nil {
 		err = l.clips.open(table.Clips, s.WAV)
+	}
+	if err == nil && s.Words != nil {
+		err = l.spoken.open(table.Clips, s.Speech)
 	}
 	for _, art := range s.Pairs {
 		if err != nil {
@@ -93,7 +97,9 @@ func (s *shelf[R]) close() (err error) {
 	return err
 }
 
-func (l *library) close() error { return errors.Join(l.photos.close(), l.clips.close()) }
+func (l *library) close() error {
+	return errors.Join(l.photos.close(), l.clips.close(), l.spoken.close())
+}
 
 // example describes one spoken query: q.Query is a caption's id, q.Partner and
 // q.Best are photos'.

@@ -1,13 +1,15 @@
 // Package report makes the page that a run ends in: one HTML file with the
 // table of scores beside the paper's, and what stands behind each score; training
 // curves over each other, what the models cost, what there was to learn from, the
-// best and the worst queries with photos and sound, what was set aside and how it
-// was all made. Its size is bounded: large photos are made smaller, and clips are
-// left out once they are too many bytes.
+// best and the worst queries with photos, sound and matchmaps, what was set aside
+// and how it was all made. Its size is bounded: large photos are made smaller, and
+// clips and matchmaps are left out once they are too many bytes.
 //
-// As an artifact the page holds no clock. `hearsight report` makes the same page
-// from the same artifacts by Collect and adds what the journal knows: dates,
-// durations, the versions of outside tools.
+// As an artifact the page holds no clock, and nothing that an outside program has
+// to be asked for. `hearsight report` makes the same page from the same artifacts
+// by Collect and adds what the journal knows (dates, durations, the versions of
+// outside tools), and words over the matchmaps where their synthesiser, asked once
+// more, tells when they are heard.
 package report
 
 import (
@@ -24,16 +26,20 @@ import (
 var Kind = stage.New(stage.Kind{
 	Name:    "report",
 	Doc:     "write scores, curves, examples and rejects as one HTML page",
-	Version: 3,
+	Version: 4,
 	Inputs: []stage.Input{
 		{Name: "scores", Doc: "the systems to show", Types: []string{"scores"}, Many: true},
-		{Name: "models", Doc: "their models, for the curves", Types: []string{"model"}, Many: true, Optional: true},
+		{Name: "models", Doc: "their models, for the curves and matchmaps", Types: []string{"model"}, Many: true, Optional: true},
 		{Name: "pairs", Doc: "captions and photos, for the examples", Types: []string{"pairs"}, Optional: true},
 		{Name: "wav", Doc: "clips, for the examples' sound", Types: []string{"wav"}, Optional: true},
+		{Name: "mfcc", Doc: "what the models hear, for the examples' matchmaps", Types: []string{"mfcc"}, Optional: true},
+		{Name: "images", Doc: "what they see, or what their feature maps are made of, for the same", Types: []string{"images"}, Optional: true},
+		{Name: "features", Doc: "feature maps that they start from, for the same: each model takes its own", Types: []string{"features"}, Many: true, Optional: true},
 		{Name: "speech", Doc: "clips as synthesised, for who speaks", Types: []string{"speech"}, Optional: true},
 		{Name: "rejects", Doc: "stages whose rejected items are shown", Many: true, Optional: true},
 	},
-	Output: "report",
+	Output:  "report",
+	Numeric: true, // the matchmaps
 }, Params{Title: "Hearsight", Examples: 6}, run)
 
 // Params are the parameters of Kind.
@@ -47,7 +53,11 @@ type Params struct {
 const page = "report.html"
 
 func run(ctx context.Context, t *stage.Task, p Params) error {
-	in := Sources{Scores: t.Inputs["scores"], Models: t.Inputs["models"], Pairs: t.Inputs["pairs"], WAV: t.Inputs["wav"], Speech: t.Inputs["speech"], Rejects: t.Inputs["rejects"], Examples: p.Examples}
+	in := Sources{
+		Scores: t.Inputs["scores"], Models: t.Inputs["models"], Pairs: t.Inputs["pairs"], WAV: t.Inputs["wav"],
+		MFCC: t.Inputs["mfcc"], Images: t.Inputs["images"], Features: t.Inputs["features"],
+		Speech: t.Inputs["speech"], Rejects: t.Inputs["rejects"], Examples: p.Examples,
+	}
 	content, err := Collect(ctx, in)
 	if err != nil {
 		return err
