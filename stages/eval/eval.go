@@ -128,24 +128,21 @@ func notes(models []*model.Model[float32], mirrored bool) (out []model.KeyString
 			switch {
 			case i < 0:
 				out = append(out, n)
-			case !slices.Contains(strings.Split(out[i].Value, besides), n.Value):
-				out[i].Value += besides + n.Value
+			case !slices.Contains(strings.Split(out[i].Value, table.Besides), n.Value):
+				out[i].Value += table.Besides + n.Value
 			}
 		}
 	}
 	switch {
 	case len(models) > 1 && mirrored:
-		out = append(out, model.KeyString{Key: "scored by", Value: fmt.Sprintf("the mean similarity of %d models, each of a photo and its mirror image", len(models))})
+		out = append(out, model.KeyString{Key: table.ScoredBy, Value: fmt.Sprintf("the mean similarity of %d models, each of a photo and its mirror image", len(models))})
 	case len(models) > 1:
-		out = append(out, model.KeyString{Key: "scored by", Value: fmt.Sprintf("the mean similarity of %d models", len(models))})
+		out = append(out, model.KeyString{Key: table.ScoredBy, Value: fmt.Sprintf("the mean similarity of %d models", len(models))})
 	case mirrored:
-		out = append(out, model.KeyString{Key: "scored by", Value: "the mean similarity of a photo and its mirror image"})
+		out = append(out, model.KeyString{Key: table.ScoredBy, Value: "the mean similarity of a photo and its mirror image"})
 	}
 	return out
 }
-
-// besides is between what different models say.
-const besides = "; "
 
 func write(ctx context.Context, t *stage.Task, p Params, notes []model.KeyString, scores []retrieval.Scored) error {
 	m := table.Metrics{System: p.System, Settings: map[string]string{}}
