@@ -1,0 +1,207 @@
+package kernel
+
+import (
+	"math"
+	"math/bits"
+	"sync"
+	"unsafe"
+)
+
+// A support says where the input of a convolution of stride 1 and the gradient by
+// its output are not 0, so that a weight whose gradient has no term that is not 0
+// gets 0, and not what the transforms of [bilinear] leave there: some 1e-7 of
+// what other weights get, of which Adam would make a step as large as theirs.
+// After a ReLU, and with a loss that reaches few places, that is a fifth of the
+// weights (docs/decisions/0016).
+type support struct {
+	c     Conv2D
+	n     int // images
+	h, w  int // of the input
+	wide  int // of a row with its border
+	x, dy field
+}
+
+// A field is the places of a tensor at which each channel is not 0, as bits, in
+// the order of the input with its border; and how far rounding may lead a
+// product with it: the channel's length, scaled.
+type field struct {
+	words int
+	bits  []uint64 // [channels][words]
+	size  []float32
+}
+
+// roundingShare bounds what the transforms leave of a sum of products, as a share
+// of the lengths of the two vectors multiplied: ten times what was seen.
+const roundingShare = 1. / (1 << 18)
+
+var supports sync.Pool
+
+// newSupport looks at x [n][h][w][In] and at dy.
+func newSupport[T Float](on *path, c Conv2D, n, h, w int, x, dy []T) *support {
+	s, _ := supports.Get().(*support)
+	if s == nil {
+		s = new(support)
+	}
+	s.c, s.n, s.h, s.w, s.wide = c, n, h, w, w+2*c.PadW
+	oh, ow := c.OutSize(h, w)
+	places := n * (h + 2*c.PadH) * s.wide
+	shifts := (c.KH-1)*s.wide + c.KW - 1
+	// Words beyond the last place, so that a shifted one may be read.
+	mark(on, &s.x, ceilDiv(places, 64)+shifts/64+1, c.In, x, s.places(h, w, c.PadH, c.PadW))
+	mark(on, &s.dy, ceilDiv(places, 64), c.Out, dy, s.places(oh, ow, 0, 0))
+	for i, v := range s.x.size {
+		s.x.size[i] = float32(roundingShare * math.Sqrt(float64(v)))
+	}
+	for i, v := range s.dy.size {
+		s.dy.size[i] = float32(math.Sqrt(float64(v)))
+	}
+	return s
+}
+
+func (s *support) free() { supports.Put(s) }
+
+// places finds the row of a tensor [n][h][w] whose corner is at top and left of
+// the input with its border, or -1 for what is beside it.
+func (s *support) places(h, w, top, left int) func(place int) int {
+	high := s.h + 2*s.c.PadH
+	return func(place int) int {
+		img, row, col := place/(high*s.wide), place/s.wide%high-top, place%s.wide-left
+		if img >= s.n || row < 0 || row >= h || col < 0 || col >= w {
+			return -1
+		}
+		return (img*h+row)*w + col
+	}
+}
+
+// mark fills in a field of ch channels.
+func mark[T Float](on *path, f *field, words, ch int, x []T, row func(place int) int) {
+	f.words = words
+	f.bits, f.size = resize(f.bits, words*ch), resize(f.size, ch)
+	part := getBuf[T](&colPool, (words+1)*ch) // sums of squares of the places of each word, and no limit
+	defer putBuf(&colPool, part)
+	limit := (*part)[words*ch:]
+	for i := range limit {
+		limit[i] = T(math.Inf(1))
+	}
+	wide := ceilDiv(ch, 64)
+	parallelIf(words*64*ch, words, func(j int) {
+		squares := (*part)[j*ch:][:ch]
+		clear(squares)
+		rows := make([]uint64, 64*wide) // [place][channels]
+		for b := range 64 {
+			if r := row(j*64 + b); r >= 0 {
+				from := x[r*ch:][:ch]
+				small(on, from, limit, rows[b*wide:][:wide])
+				addSquares(on, from, squares)
+			}
+		}
+		var square [64]uint64
+		for c0 := range wide {
+			for b := range square {
+				square[b] = rows[b*wide+c0]
+			}
+			flip(&square)
+			for c := range min(64, ch-c0*64) {
+				f.bits[(c0*64+c)*words+j] = square[c]
+			}
+		}
+	})
+	clear(f.size)
+	for j := range words {
+		for i, v := range (*part)[j*ch:][:ch] {
+			f.size[i] += float32(v)
+		}
+	}
+}
+
+func resize[E any](s []E, n int) []E {
+	if cap(s) < n {
+		return make([]E, n)
+	}
+	return s[:n]
+}
+
+// flip transposes a square of bits (Hacker's Delight 7-3, low bits first).
+func flip(a *[64]uint64) {
+	m := uint64(1)<<32 - 1
+	for j := 32; j > 0; j, m = j>>1, m^m<<(j>>1) {
+		for k := 0; k < 64; k = (k + j + 1) &^ j {
+			t := (a[k]>>j ^ a[k+j]) & m
+			a[k] ^= t << j
+			a[k+j] ^= t
+		}
+	}
+}
+
+// none reports whether no place has an input of channel i, shift further on, and
+// a gradient of channel o.
+func (s *support) none(i, o, shift int) bool {
+	x, dy := s.x.bits[i*s.x.words+shift/64:][:s.dy.words+1], s.dy.bits[o*s.dy.words:][:s.dy.words]
+	r := shift % 64
+	for j, v := range dy {
+		if v != 0 && (x[j]>>r|x[j+1]<<(64-r))&v != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// A sieve is what one goroutine needs to look through pieces of a gradient.
+type sieve[T Float] struct {
+	limit []T
+	bits  []uint64
+}
+
+// clearNone makes 0 of those of a piece of the gradient that no product adds to:
+// for each tap, stride apart, rows input channels from i0 on by nr output channels
+// from c0 on. It looks only at what is small enough to be rounding.
+func clearNone[T Float](s *support, on *path, v *sieve[T], piece []T, stride, i0, rows, c0, nr int) {
+	v.limit, v.bits = resize(v.limit, rows*nr), resize(v.bits, ceilDiv(rows*nr, 64))
+	for r := range rows {
+		size := s.x.size[i0+r]
+		for j, other := range s.dy.size[c0:][:nr] {
+			v.limit[r*nr+j] = T(size * other)
+		}
+	}
+	for k := range s.c.KH * s.c.KW {
+		tap := piece[k*stride:][:rows*nr]
+		small(on, tap, v.limit, v.bits)
+		shift := k/s.c.KW*s.wide + k%s.c.KW
+		for at, set := range v.bits {
+			for ; set != 0; set &= set - 1 {
+				j := at*64 + bits.TrailingZeros64(set)
+				if s.none(i0+j/nr, c0+j%nr, shift) {
+					tap[j] = 0
+				}
+			}
+		}
+	}
+}
+
+// small sets bit i where x[i] is not 0 and not over limit[i]; NaN is small. The
+// bits behind the last are 0.
+func small[T Float](on *path, x, limit []T, set []uint64) {
+	clear(set)
+	n := 0
+	if on.set != nil && unsafe.Sizeof(*new(T)) == 4 && len(x) >= on.lanes {
+		n = len(x) - len(x)%on.lanes
+		on.set.Small(start(x), start(limit), (*uint8)(unsafe.Pointer(unsafe.SliceData(set))), n)
+	}
+	for i := n; i < len(x); i++ {
+		if v := x[i]; v != 0 && !(v > limit[i]) && !(-v > limit[i]) {
+			set[i/64] |= 1 << (i % 64)
+		}
+	}
+}
+
+// addSquares computes y += x*x.
+func addSquares[T Float](on *path, x, y []T) {
+	n := 0
+	if on.set != nil && unsafe.Sizeof(*new(T)) == 4 && len(x) >= on.lanes {
+		n = len(x) - len(x)%on.lanes
+		on.set.Squares(start(x), start(y), n)
+	}
+	for i := n; i < len(x); i++ {
+		y[i] += T(x[i] * x[i])
+	}
+}
