@@ -27,6 +27,7 @@ type support struct {
 type field struct {
 	words int
 	bits  []uint64 // [channels][words]
+	count []int    // of the bits of a channel
 	size  []float32
 }
 
@@ -44,11 +45,12 @@ func newSupport[T Float](on *path, c Conv2D, n, h, w int, x, dy []T) *support {
 	}
 	s.c, s.n, s.h, s.w, s.wide = c, n, h, w, w+2*c.PadW
 	oh, ow := c.OutSize(h, w)
-	places := n * (h + 2*c.PadH) * s.wide
-	shifts := (c.KH-1)*s.wide + c.KW - 1
-	// Words beyond the last place, so that a shifted one may be read.
-	mark(on, &s.x, ceilDiv(places, 64)+shifts/64+1, c.In, x, s.places(h, w, c.PadH, c.PadW))
-	mark(on, &s.dy, ceilDiv(places, 64), c.Out, dy, s.places(oh, ow, 0, 0))
+	// What the last window reaches is in front of dy, for windows that lie before
+	// a place, and behind both, where a window is read with two words.
+	reach := (c.KH-1)*s.wide + c.KW - 1
+	words := ceilDiv(n*(h+2*c.PadH)*s.wide+reach, 64) + 1
+	mark(on, &s.x, words, c.In, x, s.places(h, w, c.PadH, c.PadW, 0))
+	mark(on, &s.dy, words, c.Out, dy, s.places(oh, ow, 0, 0, reach))
 	for i, v := range s.x.size {
 		s.x.size[i] = float32(roundingShare * math.Sqrt(float64(v)))
 	}
@@ -61,12 +63,14 @@ func newSupport[T Float](on *path, c Conv2D, n, h, w int, x, dy []T) *support {
 func (s *support) free() { supports.Put(s) }
 
 // places finds the row of a tensor [n][h][w] whose corner is at top and left of
-// the input with its border, or -1 for what is beside it.
-func (s *support) places(h, w, top, left int) func(place int) int {
+// the input with its border, or -1 for what is beside it. Before the first lie
+// front bits.
+func (s *support) places(h, w, top, left, front int) func(place int) int {
 	high := s.h + 2*s.c.PadH
 	return func(place int) int {
+		place -= front
 		img, row, col := place/(high*s.wide), place/s.wide%high-top, place%s.wide-left
-		if img >= s.n || row < 0 || row >= h || col < 0 || col >= w {
+		if place < 0 || img >= s.n || row < 0 || row >= h || col < 0 || col >= w {
 			return -1
 		}
 		return (img*h+row)*w + col
@@ -76,7 +80,7 @@ func (s *support) places(h, w, top, left int) func(place int) int {
 // mark fills in a field of ch channels.
 func mark[T Float](on *path, f *field, words, ch int, x []T, row func(place int) int) {
 	f.words = words
-	f.bits, f.size = resize(f.bits, words*ch), resize(f.size, ch)
+	f.bits, f.count, f.size = resize(f.bits, words*ch), resize(f.count, ch), resize(f.size, ch)
 	part := getBuf[T](&colPool, (words+1)*ch) // sums of squares of the places of each word, and no limit
 	defer putBuf(&colPool, part)
 	limit := (*part)[words*ch:]
@@ -106,6 +110,12 @@ func mark[T Float](on *path, f *field, words, ch int, x []T, row func(place int)
 			}
 		}
 	})
+	for i := range f.count {
+		f.count[i] = 0
+		for _, v := range f.bits[i*words:][:words] {
+			f.count[i] += bits.OnesCount64(v)
+		}
+	}
 	clear(f.size)
 	for j := range words {
 		for i, v := range (*part)[j*ch:][:ch] {
@@ -133,46 +143,75 @@ func flip(a *[64]uint64) {
 	}
 }
 
-// none reports whether no place has an input of channel i, shift further on, and
-// a gradient of channel o.
-func (s *support) none(i, o, shift int) bool {
-	x, dy := s.x.bits[i*s.x.words+shift/64:][:s.dy.words+1], s.dy.bits[o*s.dy.words:][:s.dy.words]
-	r := shift % 64
-	for j, v := range dy {
-		if v != 0 && (x[j]>>r|x[j+1]<<(64-r))&v != 0 {
-			return false
+// taps is the set of taps by which a place that is not 0 of input channel i meets
+// one of the gradient of channel o.
+func (s *support) taps(i, o int) (met uint32) {
+	rows, width := s.c.KH, s.c.KW
+	all := uint32(1)<<(rows*width) - 1
+	x, dy := s.x.bits[i*s.x.words:][:s.x.words], s.dy.bits[o*s.dy.words:][:s.dy.words]
+	if s.dy.count[o] <= s.x.count[i] {
+		reach := (rows-1)*s.wide + width - 1
+		for j, set := range dy {
+			for ; set != 0 && met != all; set &= set - 1 {
+				at := j*64 + bits.TrailingZeros64(set) - reach
+				for k := range rows {
+					met |= window(x, at+k*s.wide, width) << (k * width)
+				}
+			}
+		}
+		return met
+	}
+	for j, set := range x {
+		for ; set != 0 && met != all; set &= set - 1 {
+			at := j*64 + bits.TrailingZeros64(set)
+			for k := range rows { // from the last tap to the first
+				met |= window(dy, at+k*s.wide, width) << (k * width)
+			}
 		}
 	}
-	return true
+	return bits.Reverse32(met) >> (32 - rows*width)
+}
+
+// window is n bits from a place on.
+func window(set []uint64, at, n int) uint32 {
+	right := uint(at) % 64
+	two := set[at/64:][:2]
+	return uint32(two[0]>>right|two[1]<<1<<(63-right)) & (1<<n - 1)
 }
 
 // A sieve is what one goroutine needs to look through pieces of a gradient.
 type sieve[T Float] struct {
-	limit []T
-	bits  []uint64
+	limit        []T
+	bits, anyTap []uint64
 }
 
 // clearNone makes 0 of those of a piece of the gradient that no product adds to:
 // for each tap, stride apart, rows input channels from i0 on by nr output channels
-// from c0 on. It looks only at what is small enough to be rounding.
+// from c0 on. It looks only where a value is small enough to be rounding.
 func clearNone[T Float](s *support, on *path, v *sieve[T], piece []T, stride, i0, rows, c0, nr int) {
-	v.limit, v.bits = resize(v.limit, rows*nr), resize(v.bits, ceilDiv(rows*nr, 64))
+	n := rows * nr
+	words := ceilDiv(n, 64)
+	v.limit, v.bits, v.anyTap = resize(v.limit, n), resize(v.bits, words), resize(v.anyTap, words)
 	for r := range rows {
 		size := s.x.size[i0+r]
 		for j, other := range s.dy.size[c0:][:nr] {
 			v.limit[r*nr+j] = T(size * other)
 		}
 	}
-	for k := range s.c.KH * s.c.KW {
-		tap := piece[k*stride:][:rows*nr]
-		small(on, tap, v.limit, v.bits)
-		shift := k/s.c.KW*s.wide + k%s.c.KW
-		for at, set := range v.bits {
-			for ; set != 0; set &= set - 1 {
-				j := at*64 + bits.TrailingZeros64(set)
-				if s.none(i0+j/nr, c0+j%nr, shift) {
-					tap[j] = 0
-				}
+	taps := s.c.KH * s.c.KW
+	clear(v.anyTap)
+	for k := range taps {
+		small(on, piece[k*stride:][:n], v.limit, v.bits)
+		for i, set := range v.bits {
+			v.anyTap[i] |= set
+		}
+	}
+	for at, set := range v.anyTap {
+		for ; set != 0; set &= set - 1 {
+			j := at*64 + bits.TrailingZeros64(set)
+			none := ^s.taps(i0+j/nr, c0+j%nr) & (1<<taps - 1)
+			for ; none != 0; none &= none - 1 {
+				piece[bits.TrailingZeros32(none)*stride+j] = 0
 			}
 		}
 	}
