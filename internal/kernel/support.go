@@ -28,8 +28,13 @@ type field struct {
 	words int
 	bits  []uint64 // [channels][words]
 	count []int    // of the bits of a channel
+	list  []uint32 // [channels][listed]: their places, where they are no more
 	size  []float32
 }
+
+// listed is how many places of a channel are also in a list: going along words that
+// have few bits costs more than the bits.
+const listed = 64
 
 // roundingShare bounds what the transforms leave of a sum of products, as a share
 // of the lengths of the two vectors multiplied: ten times what was seen.
@@ -80,7 +85,7 @@ func (s *support) places(h, w, top, left, front int) func(place int) int {
 // mark fills in a field of ch channels.
 func mark[T Float](on *path, f *field, words, ch int, x []T, row func(place int) int) {
 	f.words = words
-	f.bits, f.count, f.size = resize(f.bits, words*ch), resize(f.count, ch), resize(f.size, ch)
+	f.bits, f.count, f.list, f.size = resize(f.bits, words*ch), resize(f.count, ch), resize(f.list, listed*ch), resize(f.size, ch)
 	part := getBuf[T](&colPool, (words+1)*ch) // sums of squares of the places of each word, and no limit
 	defer putBuf(&colPool, part)
 	limit := (*part)[words*ch:]
@@ -112,8 +117,13 @@ func mark[T Float](on *path, f *field, words, ch int, x []T, row func(place int)
 	})
 	for i := range f.count {
 		f.count[i] = 0
-		for _, v := range f.bits[i*words:][:words] {
+		for j, v := range f.bits[i*words:][:words] {
+			n := f.count[i]
 			f.count[i] += bits.OnesCount64(v)
+			for ; v != 0 && n < listed; v &= v - 1 {
+				f.list[i*listed+n] = uint32(j*64 + bits.TrailingZeros64(v))
+				n++
+			}
 		}
 	}
 	clear(f.size)
@@ -144,39 +154,49 @@ func flip(a *[64]uint64) {
 }
 
 // taps is the set of taps by which a place that is not 0 of input channel i meets
-// one of the gradient of channel o.
-func (s *support) taps(i, o int) (met uint32) {
-	rows, width := s.c.KH, s.c.KW
-	all := uint32(1)<<(rows*width) - 1
-	x, dy := s.x.bits[i*s.x.words:][:s.x.words], s.dy.bits[o*s.dy.words:][:s.dy.words]
+// one of the gradient of channel o: it goes along the fewer places of the two.
+func (s *support) taps(i, o int) uint32 {
 	if s.dy.count[o] <= s.x.count[i] {
-		reach := (rows-1)*s.wide + width - 1
-		for j, set := range dy {
-			for ; set != 0 && met != all; set &= set - 1 {
-				at := j*64 + bits.TrailingZeros64(set) - reach
-				for k := range rows {
-					met |= window(x, at+k*s.wide, width) << (k * width)
-				}
-			}
-		}
-		return met
+		return s.meet(&s.dy, o, &s.x, i, -(s.c.KH-1)*s.wide-s.c.KW+1)
 	}
-	for j, set := range x {
-		for ; set != 0 && met != all; set &= set - 1 {
-			at := j*64 + bits.TrailingZeros64(set)
-			for k := range rows { // from the last tap to the first
-				met |= window(dy, at+k*s.wide, width) << (k * width)
-			}
-		}
-	}
-	return bits.Reverse32(met) >> (32 - rows*width)
+	// Windows of dy lie before a place and go from the last tap to the first.
+	return bits.Reverse32(s.meet(&s.x, i, &s.dy, o, 0)) >> (32 - s.c.KH*s.c.KW)
 }
 
-// window is n bits from a place on.
-func window(set []uint64, at, n int) uint32 {
-	right := uint(at) % 64
-	two := set[at/64:][:2]
-	return uint32(two[0]>>right|two[1]<<1<<(63-right)) & (1<<n - 1)
+// meet is what the windows of the places of channel a of few, off further on, hold
+// of channel b of many, together.
+func (s *support) meet(few *field, a int, many *field, b, off int) uint32 {
+	rows, width := s.c.KH, s.c.KW
+	all := uint32(1)<<(rows*width) - 1
+	other := many.bits[b*many.words:][:many.words]
+	var met uint32
+	along := func(places []uint32) {
+		for k := range rows {
+			var row uint64
+			for _, at := range places {
+				p := uint(int(at) + off + k*s.wide)
+				two := other[p/64:][:2]
+				row |= two[0]>>(p%64) | two[1]<<1<<(63-p%64)
+			}
+			met |= uint32(row) & (1<<width - 1) << (k * width)
+		}
+	}
+	if n := few.count[a]; n <= listed {
+		along(few.list[a*listed:][:n])
+		return met
+	}
+	var places [64]uint32
+	for j, set := range few.bits[a*few.words:][:few.words] {
+		n := 0
+		for ; set != 0; set &= set - 1 {
+			places[n] = uint32(j*64 + bits.TrailingZeros64(set))
+			n++
+		}
+		if along(places[:n]); met == all {
+			break
+		}
+	}
+	return met
 }
 
 // A sieve is what one goroutine needs to look through pieces of a gradient.
@@ -206,10 +226,11 @@ func clearNone[T Float](s *support, on *path, v *sieve[T], piece []T, stride, i0
 			v.anyTap[i] |= set
 		}
 	}
+	columns := bits.TrailingZeros(uint(nr)) // nr is a power of 2
 	for at, set := range v.anyTap {
 		for ; set != 0; set &= set - 1 {
 			j := at*64 + bits.TrailingZeros64(set)
-			none := ^s.taps(i0+j/nr, c0+j%nr) & (1<<taps - 1)
+			none := ^s.taps(i0+j>>columns, c0+j&(nr-1)) & (1<<taps - 1)
 			for ; none != 0; none &= none - 1 {
 				piece[bits.TrailingZeros32(none)*stride+j] = 0
 			}
