@@ -11,8 +11,8 @@ import (
 // its output are not 0, so that a weight whose gradient has no term that is not 0
 // gets 0, and not what the transforms of [bilinear] leave there: some 1e-7 of
 // what other weights get, of which Adam would make a step as large as theirs.
-// After a ReLU, and with a loss that reaches few places, that is a fifth of the
-// weights (docs/decisions/0016).
+// After a ReLU, and with a loss that reaches few places, that is a sixth of the
+// weights (docs/decisions/0017).
 type support struct {
 	c     Conv2D
 	n     int // images

@@ -25,7 +25,7 @@ const (
 
 	// The curves are compared for so many steps, and part where they are farther
 	// from each other than this share of the loss. Rounding alone leads two runs
-	// apart, PyTorch's on one thread and on two as well (docs/decisions/0016): so
+	// apart, PyTorch's on one thread and on two as well (docs/decisions/0017): so
 	// ours must keep to the curve in float64 for as long as PyTorch's float32 does.
 	curveSteps = 50
 	curveShare = 1e-3
