@@ -26,6 +26,17 @@ func allZero[T Float](x []T) bool {
 	return true
 }
 
+// finite reports whether x has neither NaN nor infinities: times 0, they are no 0.
+func finite[T Float](x []T) bool {
+	return reduce(len(x), func(lo, hi int) float64 {
+		var s T
+		for _, v := range x[lo:hi] {
+			s += v - v
+		}
+		return float64(s)
+	}) == 0
+}
+
 // fewWeights is the gradient by the weights of a convolution of stride 1 where dy
 // is 0 but in these rows: one product of them with the windows they come from,
 // [KH*KW*In][rows]·[rows][Out]. MISA's maximum reaches but few places of a picture.

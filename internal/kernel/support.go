@@ -232,7 +232,9 @@ func clearNone[T Float](s *support, on *path, v *sieve[T], piece []T, stride, i0
 			j := at*64 + bits.TrailingZeros64(set)
 			none := ^s.taps(i0+j>>columns, c0+j&(nr-1)) & (1<<taps - 1)
 			for ; none != 0; none &= none - 1 {
-				piece[bits.TrailingZeros32(none)*stride+j] = 0
+				if v := &piece[bits.TrailingZeros32(none)*stride+j]; *v == *v { // NaN stays, for 0 times NaN
+					*v = 0
+				}
 			}
 		}
 	}

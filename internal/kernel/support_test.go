@@ -103,6 +103,34 @@ func TestFewRows(t *testing.T) {
 	}
 }
 
+// TestZeroGradientsNaN: a NaN or an infinity of the input where the gradient is 0
+// is not hidden, neither by zeros behind the transforms nor by leaving rows out.
+func TestZeroGradientsNaN(t *testing.T) {
+	for _, c := range []struct {
+		h, w int
+		c    Conv2D
+	}{{1, 64, Conv1D(17, 64, 64, 1, 8)}, {9, 10, conv3x3(64, 64)}} {
+		for _, odd := range []float64{math.NaN(), math.Inf(1)} {
+			for _, rows := range []int{1, c.h * c.w / 2} {
+				x, dy := random[float32](newRand(5), c.h*c.w*c.c.In), make([]float32, c.h*c.w*c.c.Out)
+				for r := range rows { // channel 3 has a gradient in the first rows, others have none
+					dy[r*c.c.Out+3] = 1
+				}
+				at := (c.h*c.w - 1) * c.c.In // the last place, of channel 0, and in the middle of windows
+				x[at] = float32(odd)
+				eachPath(t, func(t *testing.T) {
+					dw := make([]float32, c.c.WeightLen())
+					Conv2DBackwardWeights(c.c, 1, c.h, c.w, x, dy, dw, nil)
+					middle := (c.c.KH*c.c.KW/2*c.c.In+0)*c.c.Out + 3
+					if v := dw[middle]; v == v {
+						t.Errorf("%+v, %d rows, %v times 0: gradient %v, want NaN", c.c, rows, odd, v)
+					}
+				})
+			}
+		}
+	}
+}
+
 // TestFlip: bit c of word r goes to bit r of word c.
 func TestFlip(t *testing.T) {
 	rnd := newRand(4)
