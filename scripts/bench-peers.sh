@@ -11,7 +11,7 @@
 #	recipe    PyTorch at a training step of hearsight.yaml (scripts/bench-recipe.sh)
 #	pipeline  DVC, Snakemake, doit, task, ninja and make at what a run costs
 #	train     PyTorch at training row VGG16_5, TRAIN_STEPS steps (500): times, and
-#	          losses, which must be the same to 1e-3 for 50 steps
+#	          losses: how long either keeps to the curve in float64
 #
 # A line of JSON for each figure but those of pipeline goes to bench/results.jsonl.
 #

@@ -27,6 +27,8 @@ type bilinear[T Float] struct {
 	pos    int // products for a block
 	taps   int // of the weights as the transforms take them, at least KH*KW
 	blocks int
+
+	n, h, w int // images of the input
 }
 
 // transforms are those of a domain. scratch() values are scratch for the
@@ -221,9 +223,11 @@ func (d *bilinear[T]) panel(v domain[T], b0, b1, c0 int, w taps[T], bias []T, fl
 	}
 }
 
-// weightGrad computes dw.
+// weightGrad computes dw. What no product adds to is exactly 0: see support.
 func (d *bilinear[T]) weightGrad(x, dy, dw []T) {
 	nr := d.path.nr()
+	where := newSupport(d.path, d.Conv2D, d.n, d.h, d.w, x, dy)
+	defer where.free()
 	tiles, panels := ceilDiv(d.In, d.path.mr), d.Out/nr
 	nt, np := ceilDiv(tiles, gradTiles), ceilDiv(panels, gradPanels)
 	d.chunks(func(b0, b1 int) {
@@ -238,7 +242,7 @@ func (d *bilinear[T]) weightGrad(x, dy, dw []T) {
 		})
 		Parallel(nt*np, func(i int) {
 			t, j := i/np*gradTiles, i%np*gradPanels
-			d.gradTiles(v, g, b1-b0, task{
+			d.gradTiles(v, g, where, b1-b0, task{
 				perGroup: tiles, tile0: t, tile1: min(tiles, t+gradTiles),
 				panel0: j, panel1: min(panels, j+gradPanels),
 			}, b0 > 0, dw)
@@ -247,13 +251,14 @@ func (d *bilinear[T]) weightGrad(x, dy, dw []T) {
 }
 
 // gradTiles computes some tiles of rows of dw, some panels of them.
-func (d *bilinear[T]) gradTiles(v, g domain[T], blocks int, t task, acc bool, dw []T) {
+func (d *bilinear[T]) gradTiles(v, g domain[T], where *support, blocks int, t task, acc bool, dw []T) {
 	nr := d.path.nr()
 	_, first, _ := t.tileRows(t.tile0, d.In)
 	_, _, end := t.tileRows(t.tile1-1, d.In)
 	rows := end - first
 	s := d.scratch(d.pos*blocks*rows + d.path.lanes)
 	defer s.free()
+	var small sieve[T]
 	at := 0
 	for p := range d.pos {
 		for i := t.tile0; i < t.tile1; i++ {
@@ -276,6 +281,7 @@ func (d *bilinear[T]) gradTiles(v, g domain[T], blocks int, t task, acc bool, dw
 			}
 		}
 		d.domain.weightGrad(s.u, s.taps, s.tmp, s.stride, rows*nr)
+		clearNone(where, d.path, &small, s.taps, s.stride, first, rows, j*nr, nr)
 		d.storeGrad(s.taps, s.stride, first, rows, j*nr, acc, dw)
 	}
 }

@@ -291,7 +291,11 @@ func Conv2DBackwardWeights[T Float](c Conv2D, n, h, w int, x, dy, dw, db []T) {
 		return
 	}
 	if b := newBilinear[T](c, n, h, w); b != nil {
-		b.weightGrad(x, dy, dw)
+		if rows := nonZeroRows(n*oh*ow, c.Out, dy); len(rows)*c.KH*c.KW <= b.pos*b.blocks && finite(x[:n*h*w*c.In]) {
+			fewWeights(c, h, w, rows, x, dy, dw)
+		} else {
+			b.weightGrad(x, dy, dw)
+		}
 		return
 	}
 	directWeights(c, n, h, w, x, dy, dw)

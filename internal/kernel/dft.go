@@ -79,7 +79,7 @@ type dftDomain[T Float] struct {
 func newDFT[T Float](c Conv2D, seqs, w int) *bilinear[T] {
 	_, ow := c.OutSize(1, w)
 	d := &dftDomain[T]{Conv2D: c, path: pathFor[T](), inT: w, outT: ow, steps: c.dftSteps(), per: ceilDiv(ow, c.dftSteps())}
-	return &bilinear[T]{Conv2D: c, path: d.path, domain: d, pos: dftPos, taps: dftTaps, blocks: seqs * d.per}
+	return &bilinear[T]{Conv2D: c, path: d.path, domain: d, pos: dftPos, taps: dftTaps, blocks: seqs * d.per, n: seqs, h: 1, w: w}
 }
 
 func (d *dftDomain[T]) scratch() int {

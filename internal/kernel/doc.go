@@ -30,6 +30,7 @@
 //	winograd.go   3x3 pixels, with weights that do not change and that do
 //	dft.go        many taps over time
 //	bilinear.go   the driver of both in training
+//	support.go    there, gradients that are 0; few.go: where most rows are
 //	transform.go  all transforms by their definition
 //	pool.go       max-pooling
 //	vector.go     ReLU, Axpy, Dot, Sum, bias, exp and its like, the Adam step

@@ -66,6 +66,11 @@ func ints(s []float32) []int32 {
 	return unsafe.Slice((*int32)(unsafe.Pointer(unsafe.SliceData(s))), len(s))
 }
 
+// words is a buffer taken for bits.
+func words(s []float32) []uint64 {
+	return unsafe.Slice((*uint64)(unsafe.Pointer(unsafe.SliceData(s))), len(s)/2)
+}
+
 // vectorGuards: all lengths up to some vectors and all tails; rows as well.
 func vectorGuards(p *path) []guardCase {
 	var all []guardCase
@@ -85,6 +90,8 @@ func vectorGuards(p *path) []guardCase {
 		add("Axpy", "Axpy", func(b [][]float32) { Axpy(0.3, b[0], b[1]) }, n, n)
 		add("Scale", "", func(b [][]float32) { Scale(0.3, b[0]) }, n)
 		add("addInto", "Add", func(b [][]float32) { addInto(b[0], b[1]) }, n, n)
+		add("addSquares", "Squares", func(b [][]float32) { addSquares(active(), b[0], b[1]) }, n, n)
+		add("small", "Small", func(b [][]float32) { small(active(), b[0], b[1], words(b[2])) }, n, n, 2*ceilDiv(n, 64))
 		add("maxInto", "Max", func(b [][]float32) { maxInto(b[1], b[0]) }, n, n)
 		add("maxIntoArg", "MaxArg", func(b [][]float32) { maxIntoArg(b[1], b[0], ints(b[2]), 7) }, n, n, n)
 		add("AdamStep", "Adam", func(b [][]float32) { AdamStep(b[0], b[1], b[2], b[3], 1e-3, .9, .999, 1e-8, 3) }, n, n, n, n)

@@ -328,7 +328,7 @@ type winoDomain[T Float] struct {
 
 func newWinograd[T Float](c Conv2D, n, h, w int) *bilinear[T] {
 	d := &winoDomain[T]{Conv2D: c, winoTiling: newWinoTiling(h, w, false), path: pathFor[T]()}
-	return &bilinear[T]{Conv2D: c, path: d.path, domain: d, pos: winoPos, taps: c.KH * c.KW, blocks: n * d.down * d.across}
+	return &bilinear[T]{Conv2D: c, path: d.path, domain: d, pos: winoPos, taps: c.KH * c.KW, blocks: n * d.down * d.across, n: n, h: h, w: w}
 }
 
 func (d *winoDomain[T]) scratch() int {

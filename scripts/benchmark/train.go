@@ -23,8 +23,10 @@ const (
 	trainScript = "scripts/bench/train_peer.py"
 	trainSpec   = "scripts/bench/train.yaml"
 
-	// The two curves must lie on each other for so many steps, to this share of
-	// the loss. Later on, rounding alone leads two runs apart.
+	// The curves are compared for so many steps, and part where they are farther
+	// from each other than this share of the loss. Rounding alone leads two runs
+	// apart, PyTorch's on one thread and on two as well (docs/decisions/0017): so
+	// ours must keep to the curve in float64 for as long as PyTorch's float32 does.
 	curveSteps = 50
 	curveShare = 1e-3
 )
@@ -189,7 +191,7 @@ func stageSpan(events []byte, stage string) (span, error) {
 	return s, nil
 }
 
-// compare holds the first losses of the two sides against each other, and theirs
+// compare holds the first losses of the two sides against each other, and both
 // against those of the script in float64: what rounding alone makes of a curve.
 func (b *training) compare(out io.Writer) error {
 	if err := b.get("model@end"); err != nil {
@@ -212,17 +214,20 @@ func (b *training) compare(out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if _, err := fmt.Fprintf(out, "\nLoss of the first %d steps, %.4g to %.4g: apart by at most %.2g of it (step %d; allowed %g), by more than that from step %d on. "+
-		"PyTorch's float32 and float64: by %.2g (step %d), from step %d on; ours and its float64: from step %d on. 0: never.\n",
-		n, b.mine[0], b.mine[n-1], share, step, curveShare, parts(b.mine, b.peer.Losses, n),
-		itself, at, parts(b.peer.Losses, double.Losses, n), parts(b.mine, double.Losses, n)); err != nil {
+	own, theirs := parts(b.mine, double.Losses, n), parts(b.peer.Losses, double.Losses, n)
+	if _, err := fmt.Fprintf(out, "\nLoss of the first %d steps, %.4g to %.4g: ours and PyTorch's float32 are apart by at most %.2g of it (step %d), by more than %g from step %d on. "+
+		"From PyTorch's float64, ours parts by that at step %d, its float32 at step %d (at most %.2g, step %d). 0: never.\n",
+		n, b.mine[0], b.mine[n-1], share, step, curveShare, parts(b.mine, b.peer.Losses, n), own, theirs, itself, at); err != nil {
 		return err
 	}
-	if share > curveShare {
-		return fmt.Errorf("the two curves part: by %.2g of the loss at step %d, allowed %g", share, step, curveShare)
+	if sooner(own, theirs) {
+		return fmt.Errorf("our curve parts from the one in float64 at step %d, by more than %g of the loss: sooner than PyTorch's float32, at step %d (0: never)", own, curveShare, theirs)
 	}
 	return nil
 }
+
+// sooner reports whether the first of two steps, 0 being never, comes first.
+func sooner(a, b int) bool { return a != 0 && (b == 0 || a < b) }
 
 // apart is the largest difference of two curves in their first n steps, as a
 // share of the second, and the step it is at, the first being 1.

@@ -41,6 +41,17 @@ func TestApart(t *testing.T) {
 	}
 }
 
+func TestSooner(t *testing.T) {
+	for _, c := range []struct {
+		a, b int
+		want bool
+	}{{0, 0, false}, {0, 4, false}, {9, 4, false}, {4, 4, false}, {3, 4, true}, {9, 0, true}} {
+		if got := sooner(c.a, c.b); got != c.want {
+			t.Errorf("sooner(%d, %d) = %v, want %v", c.a, c.b, got, c.want)
+		}
+	}
+}
+
 func TestStageSpan(t *testing.T) {
 	events := `{"event":"stage_cached","stage":"mfcc"}
 {"event":"stage_finished","stage":"mfcc","seconds":7}

@@ -48,7 +48,7 @@ import (
 var Kind = stage.New(stage.Kind{
 	Name:    "train",
 	Doc:     "learn a model from pairs of photo and speech",
-	Version: 4,
+	Version: 5,
 	Inputs:  inputs,
 	Output:  "model",
 	Numeric: true,

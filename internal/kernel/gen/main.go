@@ -114,7 +114,7 @@ func tables(path string, isas []isa) error {
 		}
 		fmt.Fprintf(&b, "\nvar %s = Set{\nName: %q, MR: %d, Lanes: %d, Peak: %[1]sPeak,\n", s.name, s.name, s.mr, s.lanes)
 		fmt.Fprintf(&b, "PieceStride: %d,\n", s.pieceStride())
-		for _, f := range []string{strided, packed, "Gather", "Deal", "Transpose", "Adam", "ReLU", "ReLUBackward", "Add", "Axpy", "Max", "MaxArg", "Exp", "Log", "Tanh", "Sigmoid", "WinogradIn", "WinogradOut", "WinogradPool", "WinogradTaps", "WinogradGrad", "WinogradSpread",
+		for _, f := range []string{strided, packed, "Gather", "Deal", "Transpose", "Adam", "ReLU", "ReLUBackward", "Add", "Axpy", "Squares", "Small", "Max", "MaxArg", "Exp", "Log", "Tanh", "Sigmoid", "WinogradIn", "WinogradOut", "WinogradPool", "WinogradTaps", "WinogradGrad", "WinogradSpread",
 			"DFTIn", "DFTOut", "DFTOut9", "DFTTaps", "DFTGrad", "Prefetch"} {
 			fmt.Fprintf(&b, "%s: %s%[1]s,\n", f, s.name)
 		}

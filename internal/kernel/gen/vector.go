@@ -11,8 +11,10 @@ import (
 // VCMPPS(p, b, a, to) compares a with b.
 const (
 	unordered  = 3
+	notEqual   = 4 // true for NaN
 	notLessEq  = 6 // true for NaN
 	ordered    = 7
+	notGreater = 26 // true for NaN
 	greaterNoE = 30
 )
 
@@ -35,6 +37,8 @@ func vectors(ctx *build.Context, s *isa) {
 	v.reluBackward()
 	v.add()
 	v.axpy()
+	v.squares()
+	v.small()
 	v.max(false)
 	v.max(true)
 }
@@ -218,6 +222,47 @@ func (v *vector) axpy() {
 		v.VMULPS(v.at("x"), a, v.vec[0])
 		v.VADDPS(v.at("y"), v.vec[0], v.vec[0])
 		v.VMOVUPS(v.vec[0], v.at("y"))
+	})
+}
+
+func (v *vector) squares() {
+	all := []string{"x", "y"}
+	v.begin("Squares", "func(x, y *float32, n int)", all...)
+	v.loop(all, func() {
+		v.VMOVUPS(v.at("x"), v.vec[0])
+		v.VMULPS(v.vec[0], v.vec[0], v.vec[0])
+		v.VADDPS(v.at("y"), v.vec[0], v.vec[0])
+		v.VMOVUPS(v.vec[0], v.at("y"))
+	})
+}
+
+func (v *vector) small() {
+	v.begin("Small", "func(x, limit *float32, bits *uint8, n int)", "x", "limit", "bits")
+	zero, noSign, x, size := v.vec[0], v.vec[1], v.vec[2], v.vec[3]
+	v.zero(v.tile(), zero)
+	if v.wide() {
+		v.VPTERNLOGD(operand.U8(0xff), noSign, noSign, noSign)
+	} else {
+		v.VPCMPEQD(noSign, noSign, noSign)
+	}
+	v.VPSRLD(operand.U8(1), noSign, noSign)
+	v.loop([]string{"x", "limit"}, func() {
+		v.VMOVUPS(v.at("x"), x)
+		if v.wide() {
+			v.VPANDD(noSign, x, size)
+			v.VCMPPS(operand.Imm(notGreater), v.at("limit"), size, reg.K1)
+			v.VCMPPS(operand.Imm(notEqual), zero, x, reg.K1, reg.K1)
+			v.KMOVW(reg.K1, reg.EAX)
+			v.MOVW(reg.AX, v.at("bits"))
+		} else {
+			v.VANDPS(noSign, x, size)
+			v.VCMPPS(operand.Imm(notGreater), v.at("limit"), size, size)
+			v.VCMPPS(operand.Imm(notEqual), zero, x, x)
+			v.VANDPS(size, x, x)
+			v.VMOVMSKPS(x, reg.EAX)
+			v.MOVB(reg.AL, v.at("bits"))
+		}
+		v.ADDQ(operand.U32(v.lanes/8), v.ptrs["bits"])
 	})
 }
 

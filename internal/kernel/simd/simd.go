@@ -62,8 +62,12 @@ type Set struct {
 	ReLUBackward func(y, dy, dx *float32, n int)                  // dx = dy, or 0 if y <= 0
 	Add          func(x, y *float32, n int)                       // y += x
 	Axpy         func(alpha float32, x, y *float32, n int)        // y += alpha*x
+	Squares      func(x, y *float32, n int)                       // y += x*x
 	Max          func(x, y *float32, n int)                       // if x > y or only x is NaN: y = x
 	MaxArg       func(x, y *float32, arg *int32, n int, at int32) // and then arg = at
+
+	// Small: bit i of bits = x[i] != 0 && !(|x[i]| > limit[i]), NaN being small.
+	Small func(x, limit *float32, bits *uint8, n int)
 
 	// y = e^x and so on, x being y or apart from it: the bits of the functions
 	// of these names here.

@@ -44,6 +44,16 @@ func avx2Add(x *float32, y *float32, n int)
 //go:noescape
 func avx2Axpy(alpha float32, x *float32, y *float32, n int)
 
+// avx2Squares is a Set.Squares.
+//
+//go:noescape
+func avx2Squares(x *float32, y *float32, n int)
+
+// avx2Small is a Set.Small.
+//
+//go:noescape
+func avx2Small(x *float32, limit *float32, bits *uint8, n int)
+
 // avx2Max is a Set.Max.
 //
 //go:noescape

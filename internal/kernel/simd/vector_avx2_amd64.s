@@ -282,6 +282,52 @@ loop:
 	VZEROUPPER
 	RET
 
+// func avx2Squares(x *float32, y *float32, n int)
+// Requires: AVX
+TEXT ·avx2Squares(SB), NOSPLIT, $0-24
+	MOVQ x+0(FP), R8
+	MOVQ y+8(FP), R9
+	MOVQ n+16(FP), CX
+
+loop:
+	VMOVUPS (R8), Y0
+	VMULPS  Y0, Y0, Y0
+	VADDPS  (R9), Y0, Y0
+	VMOVUPS Y0, (R9)
+	ADDQ    $0x00000020, R8
+	ADDQ    $0x00000020, R9
+	SUBQ    $0x00000008, CX
+	JNZ     loop
+	VZEROUPPER
+	RET
+
+// func avx2Small(x *float32, limit *float32, bits *uint8, n int)
+// Requires: AVX, AVX2
+TEXT ·avx2Small(SB), NOSPLIT, $0-32
+	MOVQ     x+0(FP), R8
+	MOVQ     limit+8(FP), R9
+	MOVQ     bits+16(FP), R10
+	MOVQ     n+24(FP), CX
+	VXORPS   Y0, Y0, Y0
+	VPCMPEQD Y1, Y1, Y1
+	VPSRLD   $0x01, Y1, Y1
+
+loop:
+	VMOVUPS   (R8), Y2
+	VANDPS    Y1, Y2, Y3
+	VCMPPS    $0x1a, (R9), Y3, Y3
+	VCMPPS    $0x04, Y0, Y2, Y2
+	VANDPS    Y3, Y2, Y2
+	VMOVMSKPS Y2, AX
+	MOVB      AL, (R10)
+	ADDQ      $0x00000001, R10
+	ADDQ      $0x00000020, R8
+	ADDQ      $0x00000020, R9
+	SUBQ      $0x00000008, CX
+	JNZ       loop
+	VZEROUPPER
+	RET
+
 // func avx2Max(x *float32, y *float32, n int)
 // Requires: AVX
 TEXT ·avx2Max(SB), NOSPLIT, $0-24

@@ -44,6 +44,16 @@ func avx512Add(x *float32, y *float32, n int)
 //go:noescape
 func avx512Axpy(alpha float32, x *float32, y *float32, n int)
 
+// avx512Squares is a Set.Squares.
+//
+//go:noescape
+func avx512Squares(x *float32, y *float32, n int)
+
+// avx512Small is a Set.Small.
+//
+//go:noescape
+func avx512Small(x *float32, limit *float32, bits *uint8, n int)
+
 // avx512Max is a Set.Max.
 //
 //go:noescape

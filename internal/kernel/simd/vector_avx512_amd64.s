@@ -346,6 +346,51 @@ loop:
 	VZEROUPPER
 	RET
 
+// func avx512Squares(x *float32, y *float32, n int)
+// Requires: AVX, AVX512F
+TEXT ·avx512Squares(SB), NOSPLIT, $0-24
+	MOVQ x+0(FP), R8
+	MOVQ y+8(FP), R9
+	MOVQ n+16(FP), CX
+
+loop:
+	VMOVUPS (R8), Z0
+	VMULPS  Z0, Z0, Z0
+	VADDPS  (R9), Z0, Z0
+	VMOVUPS Z0, (R9)
+	ADDQ    $0x00000040, R8
+	ADDQ    $0x00000040, R9
+	SUBQ    $0x00000010, CX
+	JNZ     loop
+	VZEROUPPER
+	RET
+
+// func avx512Small(x *float32, limit *float32, bits *uint8, n int)
+// Requires: AVX, AVX512F
+TEXT ·avx512Small(SB), NOSPLIT, $0-32
+	MOVQ       x+0(FP), R8
+	MOVQ       limit+8(FP), R9
+	MOVQ       bits+16(FP), R10
+	MOVQ       n+24(FP), CX
+	VPXORD     Z0, Z0, Z0
+	VPTERNLOGD $0xff, Z1, Z1, Z1
+	VPSRLD     $0x01, Z1, Z1
+
+loop:
+	VMOVUPS (R8), Z2
+	VPANDD  Z1, Z2, Z3
+	VCMPPS  $0x1a, (R9), Z3, K1
+	VCMPPS  $0x04, Z0, Z2, K1, K1
+	KMOVW   K1, AX
+	MOVW    AX, (R10)
+	ADDQ    $0x00000002, R10
+	ADDQ    $0x00000040, R8
+	ADDQ    $0x00000040, R9
+	SUBQ    $0x00000010, CX
+	JNZ     loop
+	VZEROUPPER
+	RET
+
 // func avx512Max(x *float32, y *float32, n int)
 // Requires: AVX, AVX512F
 TEXT ·avx512Max(SB), NOSPLIT, $0-24
