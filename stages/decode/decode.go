@@ -69,7 +69,7 @@ func (p Params) Prepare(ctx context.Context) ([]stage.Tool, error) {
 func list(_ context.Context, t *stage.Task, _ Params) ([]stage.Item, error) {
 	in := t.Input("audio")
 	if len(in.Parts(table.Clips.Schema())) == 0 && in.Manifest.Type == "pairs" {
-		return nil, errors.New("the data set has no recordings to decode: it needs an audio column, or a tts stage to speak its captions")
+		return nil, errors.New("the data set has no recordings to decode: it needs an audio column, or a tts stage to speak its captions; if all of its recordings were set aside, hearsight status says why")
 	}
 	entries, err := rows.List(table.Clips, in)
 	if err != nil {
@@ -139,13 +139,13 @@ func (d *decoder) toWAV(ctx context.Context, ref rows.Ref, clip table.Clip) (sou
 	if err != nil {
 		return sound{}, err
 	}
-	if info.Damaged && d.p.OnDamage == "reject" {
-		return sound{}, stage.Reject("damaged %s: %s", info.Format, oneLine(strings.Join(info.Warnings, "; ")))
-	}
 	if info.Damaged {
 		lost := "an unknown part of it is lost"
 		if info.SecondsLost > 0 {
 			lost = fmt.Sprintf("about %.2f s of it are lost", info.SecondsLost)
+		}
+		if d.p.OnDamage == "reject" {
+			return sound{}, stage.Reject("damaged %s: %s; %s", info.Format, oneLine(strings.Join(info.Warnings, "; ")), lost)
 		}
 		info.Warnings = append(info.Warnings, "damaged: "+lost)
 	}

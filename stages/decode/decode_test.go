@@ -82,6 +82,9 @@ func TestWAV(t *testing.T) {
 	if again := run(t, s, nil, clips...); again.Artifact.Digest != r.Artifact.Digest {
 		t.Error("four cores gave other bytes")
 	}
+	if reason := r.Reason("cut"); !strings.Contains(reason, "about 0.2") || !strings.HasSuffix(reason, " s of it are lost") {
+		t.Errorf("a WAV that is cut short: %q, want how much is lost", reason)
+	}
 	keep := run(t, s, map[string]any{"on_damage": "keep"}, clip("cut", canonical[:12000]))
 	if rows := stagetest.Rows(t, keep.Artifact, table.Clips); len(rows) != 1 || rows[0].Warnings == "" || rows[0].Seconds > .3 {
 		t.Errorf("on_damage: keep: %d clips, rejects %q", len(rows), keep.Rejects)
