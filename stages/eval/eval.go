@@ -4,7 +4,8 @@
 // Several models of the same task are scored as one: by the mean of their
 // similarities, which errs less than each, for models that start from different
 // seeds err at different places. With maps of mirror images each photo counts as
-// the mean of both its views.
+// the mean of both its views. With a query bank, captions and photos that are not
+// scored, what is near to everything is held against it (retrieval.LessHubs).
 //
 // The main direction is the paper's, from speech to photo; the other is scored
 // beside it, a photo with several captions by the best placed. "P@k" is the
@@ -44,6 +45,8 @@ var Kind = stage.New(stage.Kind{
 		{Name: "features", Doc: "the photos, as the model's image tower takes them", Types: []string{"features"}, Many: true, Optional: true},
 		{Name: "mirrored", Doc: "feature maps of the photos' mirror images, by the same networks: scored as the mean over both views", Types: []string{"features"}, Many: true, Optional: true},
 		{Name: "images", Doc: "the same for a model that starts from pixels", Types: []string{"images"}, Optional: true},
+		{Name: "bank_pairs", Doc: "querybank: captions that it is of, if not of those of pairs", Types: []string{"pairs"}, Optional: true},
+		{Name: "bank_mfcc", Doc: "querybank: their sound", Types: []string{"mfcc"}, Optional: true},
 		{Name: "speech", Doc: "the clips, for scores by voice", Types: []string{"speech", "wav"}, Optional: true},
 	},
 	Output:  "scores",
@@ -58,6 +61,11 @@ type Params struct {
 	Draws      int      `json:"draws" doc:"disjoint draws of photos to score beside each set, as far as it has photos for them; 0: none" min:"0" max:"1000"`
 	DrawPhotos int      `json:"draw_photos" doc:"photos of each draw: the paper has 100" min:"1" unit:"photos"`
 	Seed       int64    `json:"seed" doc:"what draws and bootstrap intervals are drawn from"`
+
+	// Left out of the key while there is no bank.
+	QueryBank     int     `json:"querybank,omitempty" doc:"photos, each with a caption, that similarities are normalised by, so that what is near to everything loses; 0: none" min:"0"`
+	QueryBankBeta float64 `json:"querybank_beta,omitempty" doc:"querybank: how much the nearest of it count for more, for similarities of -1 to 1 about 10 to 20" min:"0"`
+	BankSplit     string  `json:"bank_split,omitempty" doc:"querybank: the split that it is drawn from; empty: train"`
 }
 
 // Check implements stage.Checker.
@@ -66,6 +74,9 @@ func (p Params) Check() []spec.ParamProblem {
 		return []spec.ParamProblem{{Param: "sets", Message: "name at least one split"}}
 	}
 	var out []spec.ParamProblem
+	if p.QueryBank > 0 && p.QueryBankBeta == 0 {
+		out = append(out, spec.ParamProblem{Param: "querybank_beta", Message: "say how much the nearest of the bank count for more: for similarities of -1 to 1 about 10 to 20"})
+	}
 	for i, name := range p.Sets {
 		if slices.Contains(p.Sets[:i], name) {
 			out = append(out, spec.ParamProblem{Param: "sets", Message: fmt.Sprintf("%q is named twice", name)})
@@ -93,7 +104,7 @@ func run(ctx context.Context, t *stage.Task, p Params) error {
 	if err != nil {
 		return err
 	}
-	return write(ctx, t, p, notes(models, d.Mirrored()), scores)
+	return write(ctx, t, p, notes(models, d.Mirrored(), p), scores)
 }
 
 func load(arts []*artifacts.Artifact) (out []*model.Model[float32], err error) {
@@ -121,25 +132,34 @@ func loadOne(art *artifacts.Artifact) (*model.Model[float32], error) {
 
 // notes are what the models say of themselves, what they differ in side by side,
 // and how the similarities came about if not plainly by one of them.
-func notes(models []*model.Model[float32], mirrored bool) (out []model.KeyString) {
+func notes(models []*model.Model[float32], mirrored bool, p Params) (out []model.KeyString) {
+	var keys []string
+	values := map[string][]string{}
 	for _, m := range models {
 		for _, n := range m.Notes {
-			i := slices.IndexFunc(out, func(o model.KeyString) bool { return o.Key == n.Key })
-			switch {
-			case i < 0:
-				out = append(out, n)
-			case !slices.Contains(strings.Split(out[i].Value, table.Besides), n.Value):
-				out[i].Value += table.Besides + n.Value
+			if !slices.Contains(keys, n.Key) {
+				keys = append(keys, n.Key)
+			}
+			if !slices.Contains(values[n.Key], n.Value) {
+				values[n.Key] = append(values[n.Key], n.Value)
 			}
 		}
 	}
-	switch {
-	case len(models) > 1 && mirrored:
-		out = append(out, model.KeyString{Key: table.ScoredBy, Value: fmt.Sprintf("the mean similarity of %d models, each of a photo and its mirror image", len(models))})
-	case len(models) > 1:
-		out = append(out, model.KeyString{Key: table.ScoredBy, Value: fmt.Sprintf("the mean similarity of %d models", len(models))})
-	case mirrored:
-		out = append(out, model.KeyString{Key: table.ScoredBy, Value: "the mean similarity of a photo and its mirror image"})
+	for _, k := range keys {
+		out = append(out, model.KeyString{Key: k, Value: strings.Join(values[k], table.Besides)})
+	}
+	by := "the similarity"
+	if len(models) > 1 {
+		by = fmt.Sprintf("the mean similarity of %d models", len(models))
+	}
+	if mirrored {
+		by += ", the mean of a photo and its mirror image"
+	}
+	if p.QueryBank > 0 {
+		by += fmt.Sprintf(", less that to a query bank of %d (beta %g)", p.QueryBank, p.QueryBankBeta)
+	}
+	if len(models) > 1 || mirrored || p.QueryBank > 0 {
+		out = append(out, model.KeyString{Key: table.ScoredBy, Value: by})
 	}
 	return out
 }

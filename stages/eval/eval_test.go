@@ -348,7 +348,7 @@ func TestSeveral(t *testing.T) {
 		by       string
 	}{
 		{nil, []float64{2.5, 0, 0, 0, 2.5, 0, 0, 0, 2.5}, "the mean similarity of 2 models"},
-		{[]*artifacts.Artifact{mirrored}, []float64{1.25, 1.25, 0, 0, 1.25, 1.25, 0, 0, 1.25}, "the mean similarity of 2 models, each of a photo and its mirror image"},
+		{[]*artifacts.Artifact{mirrored}, []float64{1.25, 1.25, 0, 0, 1.25, 1.25, 0, 0, 1.25}, "the mean similarity of 2 models, the mean of a photo and its mirror image"},
 	} {
 		if c.mirrored != nil {
 			in["mirrored"] = c.mirrored
@@ -372,6 +372,56 @@ func TestSeveral(t *testing.T) {
 	in["model"][1] = stagetest.Artifact(t, s, "model", stagetest.Part("model.json", blob(model.Format), []byte("{}")))
 	if _, err := stagetest.Run(t, Kind, stagetest.Options{Store: s, Inputs: in}); err == nil || !strings.Contains(err.Error(), "load model 2 of 2: ") {
 		t.Errorf("a bad second model: %v", err)
+	}
+}
+
+// TestQueryBank: a photo that is near to the bank's captions loses what it has to
+// them, whether the bank is of the pairs' own train split or of others.
+func TestQueryBank(t *testing.T) {
+	s := stagetest.Store(t)
+	own := []pair{{"a", "p0", "test", "", unit(0)}, {"b", "p1", "test", "", unit(1)}}
+	bank := []pair{{"t0", "p2", "train", "", unit(1)}, {"t1", "p3", "train", "", unit(3)}}
+	const beta = 2.
+	params := map[string]any{"querybank": 5, "querybank_beta": beta}
+	// p0 has 0 with both captions of the bank, p1 1 and 0; no caption has anything
+	// with the bank's photos.
+	p1 := math.Log((math.Exp(beta)+1)/2) / beta
+	want := []float64{1, 0, -p1, 1 - p1}
+	one, m := eval(t, s, data(t, s, 4, append(own, bank...)...), 1, params)
+	for i, x := range matrix(t, one, "test").F64 {
+		if math.Abs(x-want[i]) > 1e-6 {
+			t.Errorf("similarity %d is %v, want %v", i, x, want[i])
+		}
+	}
+	if by := m.Settings[table.ScoredBy]; by != "the similarity, less that to a query bank of 5 (beta 2)" {
+		t.Errorf("scored by %q", by)
+	}
+
+	apart, others := data(t, s, 4, own...), data(t, s, 4, bank...)
+	apart["bank_pairs"], apart["bank_mfcc"] = others["pairs"], others["mfcc"]
+	two, _ := eval(t, s, apart, 1, params)
+	if !slices.Equal(matrix(t, one, "test").F64, matrix(t, two, "test").F64) {
+		t.Error("the same bank of pairs of their own gives other similarities")
+	}
+
+	for want, c := range map[string]struct {
+		remove string
+		params map[string]any
+	}{
+		"bank_pairs and bank_mfcc go together":                {"bank_mfcc", params},
+		"no pairs with sound and photo in split train":        {"both", params},
+		"say how much the nearest of the bank count for more": {"", map[string]any{"querybank": 5}},
+		"in split hard: the splits are [train]":               {"", map[string]any{"querybank": 5, "querybank_beta": beta, "bank_split": "hard"}},
+	} {
+		in := ports{"model": {photoModel(t, s, 1)}}
+		for k, v := range apart {
+			if k != c.remove && (c.remove != "both" || !strings.HasPrefix(k, "bank")) {
+				in[k] = v
+			}
+		}
+		if _, err := stagetest.Run(t, Kind, stagetest.Options{Store: s, Inputs: in, Params: c.params}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
 	}
 }
 

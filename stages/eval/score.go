@@ -6,7 +6,6 @@ import (
 
 	"github.com/hearsight/hearsight/artifacts"
 	"github.com/hearsight/hearsight/internal/dataset"
-	"github.com/hearsight/hearsight/internal/minibatch"
 	"github.com/hearsight/hearsight/internal/model"
 	"github.com/hearsight/hearsight/internal/retrieval"
 	"github.com/hearsight/hearsight/internal/rows"
@@ -17,23 +16,19 @@ import (
 
 // score scores every set that has pairs.
 func score(ctx context.Context, t *stage.Task, p Params, models []*model.Model[float32], d *dataset.Data) ([]retrieval.Scored, error) {
-	var scorers []*similarity.Scorer
-	for i, m := range models {
-		err := d.Shape().Fits(&m.Spec)
-		if err == nil {
-			var s *similarity.Scorer
-			s, err = similarity.NewScorer(m)
-			scorers = append(scorers, s)
-		}
-		if err != nil && len(models) > 1 {
-			err = fmt.Errorf("model %d of %d: %w", i+1, len(models), err)
-		}
+	j, err := newJudge(models, d)
+	if err != nil {
+		return nil, err
+	}
+	if p.QueryBank > 0 {
+		b, err := openBank(t, p, models, d)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("query bank: %w", err)
 		}
+		defer b.close()
+		j.bank = b
 	}
 	var voices map[string]string
-	var err error
 	if speech := t.Input("speech"); speech != nil {
 		if voices, err = voicesOf(ctx, speech, p, d); err != nil {
 			return nil, fmt.Errorf("read speech: %w", err)
@@ -45,7 +40,7 @@ func score(ctx context.Context, t *stage.Task, p Params, models []*model.Model[f
 			continue
 		}
 		t.Report(stage.Progress{Done: int64(i), Total: int64(len(p.Sets)), Unit: "sets"})
-		s, err := scoreSet(ctx, scorers, d, name, voices)
+		s, err := scoreSet(ctx, j, d, name, voices)
 		if err != nil {
 			return nil, fmt.Errorf("set %s: %w", name, err)
 		}
@@ -86,43 +81,34 @@ func voicesOf(ctx context.Context, speech *artifacts.Artifact, p Params, d *data
 	return voices, err
 }
 
-// scoreSet computes a set's similarities, of several models their mean. Its
-// candidates are the set's own photos and clips.
-func scoreSet(ctx context.Context, scorers []*similarity.Scorer, d *dataset.Data, name string, voices map[string]string) (*retrieval.Set, error) {
+// scoreSet computes a set's similarities. Its candidates are the set's own photos
+// and clips.
+func scoreSet(ctx context.Context, j *judge, d *dataset.Data, name string, voices map[string]string) (*retrieval.Set, error) {
 	pairs := d.Split(name)
 	images, clips, imageOf := similarity.Candidates(pairs)
 	s := &retrieval.Set{Name: name, Photos: make([]string, len(images))}
-	for j, i := range imageOf {
-		s.Photos[i] = pairs[j].Photo
-		s.Captions = append(s.Captions, retrieval.Caption{Caption: d.Caption(pairs[j].ID), Voice: voices[pairs[j].ID]})
+	for k, i := range imageOf {
+		s.Photos[i] = pairs[k].Photo
+		s.Captions = append(s.Captions, retrieval.Caption{Caption: d.Caption(pairs[k].ID), Voice: voices[pairs[k].ID]})
 	}
-	views := []minibatch.Images{d}
 	if d.Mirrored() {
 		if err := d.CheckMirrored(pairs); err != nil {
 			return nil, err
 		}
-		views = append(views, mirrors{d})
 	}
-	for _, scorer := range scorers {
-		m, err := scorer.OverViews(ctx, images, views, clips, d)
-		if err != nil {
-			return nil, err
-		}
-		if s.Matrix.S == nil {
-			s.Matrix = m
-			continue
-		}
-		for i, x := range m.S {
-			s.Matrix.S[i] += x
-		}
+	var err error
+	s.Matrix, err = j.similarities(ctx, images, d, clips, d)
+	if err != nil || j.bank == nil {
+		return s, err
 	}
-	for i := range s.Matrix.S {
-		s.Matrix.S[i] /= float64(len(scorers))
+	b := j.bank
+	photos, err := j.similarities(ctx, images, d, b.clips, b.data)
+	if err != nil {
+		return nil, err
 	}
-	return s, nil
+	captions, err := j.similarities(ctx, b.images, b.data, clips, d)
+	if err != nil {
+		return nil, err
+	}
+	return s, s.Matrix.LessHubs(photos, captions, b.beta)
 }
-
-// mirrors are the mirror images of the data's pictures.
-type mirrors struct{ *dataset.Data }
-
-func (m mirrors) Image(i int) (minibatch.Image, error) { return m.Mirror(i) }
