@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"strings"
 
@@ -171,8 +172,9 @@ func (e *Engine) planAction(ctx context.Context, p *Plan, a *Action) error {
 		items, err := e.planItems(ctx, p, a)
 		if err != nil {
 			var damaged *artifacts.DamagedError
+			var path *fs.PathError
 			switch {
-			case ctx.Err() != nil:
+			case ctx.Err() != nil, errors.As(err, &path): // what the system says may be otherwise the next time
 				return fmt.Errorf("stage %s: list items: %w", a.Stage.Name, err)
 			case !errors.As(err, &damaged): // which is healed when it runs
 				a.State, a.Reason = Blocked, "list items: "+err.Error()
@@ -252,8 +254,8 @@ func (e *Engine) Roots(p *Plan) []artifacts.Digest {
 		if a.Artifact != nil {
 			out = append(out, a.Artifact.Digest)
 		}
-		if a.kind.Items() == nil || a.State == Blocked {
-			continue
+		if a.kind.Items() == nil || a.base == "" {
+			continue // whole, or nothing is known of what its shards are made by
 		}
 		for i := range a.shards() {
 			key, err := e.store.Lineage(shardOrigin(a, i))

@@ -217,6 +217,15 @@ func known(p *spec.Pipeline, sel pipeline.Selection) error {
 
 // result returns the artifact of a stage that is up to date.
 func result(plan *pipeline.Plan, name string) (*artifacts.Artifact, error) {
+	var several []string
+	for _, a := range plan.Actions {
+		if a.Stage.Base == name && a.Stage.Name != name {
+			several = append(several, a.Stage.Name)
+		}
+	}
+	if len(several) > 1 {
+		return nil, usagef("%s has %d instances: name one of %s", name, len(several), strings.Join(several, ", "))
+	}
 	for _, a := range plan.Actions {
 		if a.Stage.Name != name && a.Stage.Base != name {
 			continue

@@ -174,10 +174,13 @@ func wordsOf(p *pipeline.Plan) func(context.Context, *artifacts.Artifact, table.
 				continue
 			}
 			words, err := wordTimes(ctx, x.Stage.Params, clip)
-			if errors.Is(err, tts.ErrNoTimes) {
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			if err != nil { // a page is not given up for the words above a map
 				return nil, nil
 			}
-			return words, err
+			return words, nil
 		}
 		return nil, nil
 	}

@@ -281,7 +281,7 @@ func (tr *mp4Track) takeStsd(stsd []byte) error {
 		return err
 	}
 	if object != 0x40 && (object < 0x66 || object > 0x68) {
-		tr.codec = fmt.Sprintf("MPEG-4 object type %#x", object)
+		tr.codec = fmt.Sprintf("mpeg-4 object type %#x", object)
 		tr.outside = fmt.Errorf("%s in MP4: %w", tr.codec, ErrUnsupported)
 		return nil
 	}

@@ -3,6 +3,7 @@ package kernel
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 )
 
@@ -76,7 +77,8 @@ func TestZeroGradients(t *testing.T) {
 // TestFewRows: a gradient that is 0 but in few rows gives, by one product of
 // these, what the definition says; and none at all gives 0.
 func TestFewRows(t *testing.T) {
-	for _, s := range winoTraining {
+	shapes := append(slices.Clone(winoTraining), dftShapes...)
+	for _, s := range shapes {
 		oh, ow := s.c.OutSize(s.h, s.w)
 		rows := s.n * oh * ow
 		for _, few := range []int{0, 1, 5} {

@@ -50,7 +50,7 @@ import (
 var Kind = stage.New(stage.Kind{
 	Name:    "corpus",
 	Doc:     "bring in a data set of your own: CSV or Parquet with image, caption and/or audio columns",
-	Version: 2,
+	Version: 3,
 	Output:  "pairs",
 	CPUs:    stage.AllCPUs,
 }, defaults, run)

@@ -35,7 +35,7 @@ import (
 var Kind = stage.New(stage.Kind{
 	Name:    "flickr8k",
 	Doc:     "bring in Flickr8k: photos with five captions each",
-	Version: 1,
+	Version: 2,
 	Output:  "pairs",
 	CPUs:    stage.AllCPUs,
 }, Params{Train: 6000, Validation: 100, CaptionsPerPhoto: 5, TestCaptionsPerPhoto: 1, Seed: 1}, run)

@@ -170,7 +170,7 @@ func features(clip table.Clip, e *mel.Extractor, p Params) (table.MFCC, error) {
 	}
 	x, frames, err := e.ExtractPCM16(nil, samples)
 	if err != nil {
-		return table.MFCC{}, stage.Reject("%s", strings.TrimPrefix(err.Error(), "mel: "))
+		return table.MFCC{}, stage.Reject("%v", err)
 	}
 	x, cols := p.finish(x, e.Cols())
 	return table.MFCC{

@@ -34,7 +34,9 @@ type Sources struct {
 func Collect(ctx context.Context, s Sources) (report.Page, error) {
 	var page report.Page
 	var all []scored
-	best, p10 := -1, -1. // the examples are those of the system with the highest P@10
+	// The examples are those of the system with the highest P@10 on the first
+	// one's pairs: it is these that pairs, clips and maps are given of.
+	best, p10 := -1, -1.
 	for i, art := range s.Scores {
 		m, ranks, err := readScores(art)
 		if err != nil {
@@ -47,6 +49,9 @@ func Collect(ctx context.Context, s Sources) (report.Page, error) {
 			page.Systems = append(page.Systems, sys)
 		}
 		if len(m.Sets) == 0 || m.Sets[0].SpeechToImage.P10.Value <= p10 {
+			continue
+		}
+		if best >= 0 && m.Sets[0].PairsDigest != all[best].m.Sets[0].PairsDigest {
 			continue
 		}
 		best, p10 = i, m.Sets[0].SpeechToImage.P10.Value
