@@ -103,6 +103,38 @@ func verified(t *testing.T, s *artifacts.Store, o artifacts.VerifyOptions) (out 
 	return out
 }
 
+// TestCollectedWhileBlocked: a disk that is not there for a while makes all stages
+// blocked, and a collection at that time costs them nothing.
+func TestCollectedWhileBlocked(t *testing.T) {
+	b := newBench(t, 30)
+	b.run(everything)
+	want := b.cold()
+	if err := os.Rename(b.file, b.file+".away"); err != nil {
+		t.Fatal(err)
+	}
+	e := b.engine()
+	p, err := e.Plan(context.Background(), everything)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range p.Actions {
+		if a.State != pipeline.Blocked {
+			t.Errorf("%s is %v", a.Stage.Name, a.State)
+		}
+	}
+	if _, err := b.store.GC(context.Background(), e.Roots(p), artifacts.GCOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(b.file+".away", b.file); err != nil {
+		t.Fatal(err)
+	}
+	b.seen = nil
+	if got := digests(b.run(everything)); got != want {
+		t.Errorf("digests\n%swant\n%s", got, want)
+	}
+	b.want("read", "all")
+}
+
 // TestCollectedStoreStaysCheap has the collector keep what Roots names: then an
 // edit still costs one item.
 func TestCollectedStoreStaysCheap(t *testing.T) {

@@ -195,6 +195,16 @@ func TestExamples(t *testing.T) {
 	if got, err = Collect(context.Background(), src); err != nil || got.Examples[0].System != "VGG16_5" || got.Systems[0].Name != "mine" || got.Systems[0].Best || !got.Systems[2].Best || got.Systems[3].Best {
 		t.Errorf("examples of %q, %v", got.Examples[0].System, err)
 	}
+	// A better one of other pairs, whose photos and clips are not given, is no example.
+	var text bytes.Buffer
+	if err := table.WriteMetrics(&text, table.Metrics{System: "elsewhere", Sets: []table.SetMetrics{{Set: "test", PairsDigest: "sha256:other", SpeechToImage: table.RecallMetrics{P10: table.Share{Value: 1, High: 1}}}}}); err != nil {
+		t.Fatal(err)
+	}
+	other := stagetest.Artifact(t, s, "scores", stagetest.Part("metrics.json", blob(table.MetricsSchema), text.Bytes()), stagetest.Part[table.Rank]("ranks.parquet", table.Ranks))
+	src.Scores = append(src.Scores, other)
+	if got, err = Collect(context.Background(), src); err != nil || got.Examples[0].System != "VGG16_5" || got.Systems[len(got.Systems)-1].Name != "elsewhere" {
+		t.Errorf("examples of %q, %v", got.Examples[0].System, err)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if _, err := Collect(ctx, src); err == nil {
