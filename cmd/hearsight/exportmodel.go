@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"github.com/hearsight/hearsight/artifacts"
+	"github.com/hearsight/hearsight/internal/dataset"
 	"github.com/hearsight/hearsight/internal/model"
-	"github.com/hearsight/hearsight/internal/rows"
 	"github.com/hearsight/hearsight/pipeline"
 	modelstage "github.com/hearsight/hearsight/stages/model"
 	"github.com/spf13/cobra"
@@ -40,15 +40,7 @@ func (a *app) exportCommand() *cobra.Command {
 				if art.Manifest.Type != "model" {
 					return usagef("%s is of type %s, not a model: `hearsight get` copies any result", args[0], art.Manifest.Type)
 				}
-				config, err := rows.Bytes(art, model.Format)
-				if err != nil {
-					return err
-				}
-				weights, err := rows.Bytes(art, model.WeightsFormat)
-				if err != nil {
-					return err
-				}
-				m, err := model.Load(config, weights)
+				m, err := dataset.LoadModel(art)
 				if err != nil {
 					return fmt.Errorf("%s: %w", args[0], err)
 				}

@@ -13,9 +13,9 @@ import (
 
 	"github.com/hearsight/hearsight/artifacts"
 	"github.com/hearsight/hearsight/internal/audio"
+	"github.com/hearsight/hearsight/internal/dataset"
 	"github.com/hearsight/hearsight/internal/matchmap"
 	"github.com/hearsight/hearsight/internal/model"
-	"github.com/hearsight/hearsight/internal/rows"
 	"github.com/hearsight/hearsight/pipeline"
 	"github.com/hearsight/hearsight/spec"
 	modelstage "github.com/hearsight/hearsight/stages/model"
@@ -144,15 +144,7 @@ func modelOf(p *pipeline.Plan, stage string) (*model.Model[float32], error) {
 	if art.Manifest.Type != "model" {
 		return nil, usagef("%s is of type %s, not a model", stage, art.Manifest.Type)
 	}
-	config, err := rows.Bytes(art, model.Format)
-	if err != nil {
-		return nil, err
-	}
-	weights, err := rows.Bytes(art, model.WeightsFormat)
-	if err != nil {
-		return nil, err
-	}
-	m, err := model.Load(config, weights)
+	m, err := dataset.LoadModel(art)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", stage, err)
 	}

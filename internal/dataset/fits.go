@@ -4,7 +4,21 @@ import (
 	"fmt"
 
 	"github.com/hearsight/hearsight/internal/model"
+	"github.com/hearsight/hearsight/internal/rows"
 )
+
+// LoadModel reads the model that an artifact holds.
+func LoadModel[P any](from rows.Parts[P]) (*model.Model[float32], error) {
+	config, err := rows.Bytes(from, model.Format)
+	if err != nil {
+		return nil, err
+	}
+	weights, err := rows.Bytes(from, model.WeightsFormat)
+	if err != nil {
+		return nil, err
+	}
+	return model.Load(config, weights)
+}
 
 // Fits says why a model does not take what looks so; nil if it does. A model of
 // 40 coefficients would take clips of 20 for others half as long, and feature maps

@@ -27,7 +27,6 @@ import (
 	"github.com/hearsight/hearsight/internal/dataset"
 	"github.com/hearsight/hearsight/internal/model"
 	"github.com/hearsight/hearsight/internal/retrieval"
-	"github.com/hearsight/hearsight/internal/rows"
 	"github.com/hearsight/hearsight/internal/table"
 	"github.com/hearsight/hearsight/spec"
 	"github.com/hearsight/hearsight/stages/stage"
@@ -109,25 +108,13 @@ func run(ctx context.Context, t *stage.Task, p Params) error {
 
 func load(arts []*artifacts.Artifact) (out []*model.Model[float32], err error) {
 	for i, art := range arts {
-		m, err := loadOne(art)
+		m, err := dataset.LoadModel(art)
 		if err != nil {
 			return nil, fmt.Errorf("load model %d of %d: %w", i+1, len(arts), err)
 		}
 		out = append(out, m)
 	}
 	return out, nil
-}
-
-func loadOne(art *artifacts.Artifact) (*model.Model[float32], error) {
-	config, err := rows.Bytes(art, model.Format)
-	if err != nil {
-		return nil, err
-	}
-	weights, err := rows.Bytes(art, model.WeightsFormat)
-	if err != nil {
-		return nil, err
-	}
-	return model.Load(config, weights)
 }
 
 // notes are what the models say of themselves, what they differ in side by side,

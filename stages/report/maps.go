@@ -7,11 +7,11 @@ import (
 	"math"
 
 	"github.com/hearsight/hearsight/artifacts"
+	"github.com/hearsight/hearsight/internal/dataset"
 	"github.com/hearsight/hearsight/internal/matchmap"
 	"github.com/hearsight/hearsight/internal/minibatch"
 	"github.com/hearsight/hearsight/internal/model"
 	"github.com/hearsight/hearsight/internal/report"
-	"github.com/hearsight/hearsight/internal/rows"
 	"github.com/hearsight/hearsight/internal/table"
 	"github.com/hearsight/hearsight/internal/vision"
 )
@@ -68,7 +68,7 @@ func mapsOf(ctx context.Context, s Sources, sys scored, queries []table.Rank) (m
 		if !scoredWith(sys.m.Settings, t.Settings) {
 			continue
 		}
-		m, err := readModel(art)
+		m, err := dataset.LoadModel(art)
 		if err != nil {
 			return nil, "", err
 		}
@@ -85,18 +85,6 @@ func mapsOf(ctx context.Context, s Sources, sys scored, queries []table.Rank) (m
 		}
 	}
 	return nil, why, nil
-}
-
-func readModel(art *artifacts.Artifact) (*model.Model[float32], error) {
-	config, err := rows.Bytes(art, model.Format)
-	if err != nil {
-		return nil, err
-	}
-	weights, err := rows.Bytes(art, model.WeightsFormat)
-	if err != nil {
-		return nil, err
-	}
-	return model.Load(config, weights)
 }
 
 // alike is how far a score computed again may be from what it was, as a share of

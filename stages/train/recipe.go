@@ -5,9 +5,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hearsight/hearsight/internal/dataset"
 	"github.com/hearsight/hearsight/internal/learn"
 	"github.com/hearsight/hearsight/internal/model"
-	"github.com/hearsight/hearsight/internal/rows"
 	"github.com/hearsight/hearsight/spec"
 	"github.com/hearsight/hearsight/stages/stage"
 )
@@ -89,15 +89,7 @@ func (p Params) from(t *stage.Task, network *model.Spec) (*model.Model[float32],
 	if t.Input("from") == nil {
 		return nil, nil
 	}
-	config, err := rows.Bytes(t.Input("from"), model.Format)
-	if err != nil {
-		return nil, fmt.Errorf("from: %w", err)
-	}
-	weights, err := rows.Bytes(t.Input("from"), model.WeightsFormat)
-	if err != nil {
-		return nil, fmt.Errorf("from: %w", err)
-	}
-	m, err := model.Load(config, weights)
+	m, err := dataset.LoadModel(t.Input("from"))
 	if err != nil {
 		return nil, fmt.Errorf("from: %w", err)
 	}
