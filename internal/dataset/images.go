@@ -88,9 +88,12 @@ func openMaps[P any](d *Data, in Inputs[P]) (map[string]int, error) {
 	return at, nil
 }
 
-// CheckMirrored checks that the photos of these pairs have mirror images: those of
-// others need none.
+// CheckMirrored checks that the photos of these pairs have mirror images, if any
+// have: those of others need none.
 func (d *Data) CheckMirrored(pairs []minibatch.Pair) error {
+	if !d.Mirrored() {
+		return nil
+	}
 	for _, p := range pairs {
 		if !d.hasMirror(p.Image) {
 			return fmt.Errorf("mirrored: there is no mirror image of %s", p.Photo)

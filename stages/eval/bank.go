@@ -47,10 +47,7 @@ func openBank(t *stage.Task, p Params, models []*model.Model[float32], d *datase
 	}
 	split := cmp.Or(p.BankSplit, "train")
 	drawn := drawBank(b.data.Split(split), p.QueryBank, p.Seed)
-	var err error
-	if b.data.Mirrored() {
-		err = b.data.CheckMirrored(drawn)
-	}
+	err := b.data.CheckMirrored(drawn)
 	if len(drawn) == 0 {
 		err = fmt.Errorf("no pairs with sound and photo in split %s: the splits are %v", split, b.data.Splits())
 	}

@@ -91,12 +91,10 @@ func scoreSet(ctx context.Context, j *judge, d *dataset.Data, name string, voice
 		s.Photos[i] = pairs[k].Photo
 		s.Captions = append(s.Captions, retrieval.Caption{Caption: d.Caption(pairs[k].ID), Voice: voices[pairs[k].ID]})
 	}
-	if d.Mirrored() {
-		if err := d.CheckMirrored(pairs); err != nil {
-			return nil, err
-		}
+	err := d.CheckMirrored(pairs)
+	if err != nil {
+		return nil, err
 	}
-	var err error
 	s.Matrix, err = j.similarities(ctx, images, d, clips, d)
 	if err != nil || j.bank == nil {
 		return s, err

@@ -70,10 +70,8 @@ func (p Params) augment(o *learn.Options, d *dataset.Data) error {
 	if err := a.Check(); err != nil {
 		return err
 	}
-	if d.Mirrored() {
-		if err := d.CheckMirrored(d.Split(p.Split)); err != nil {
-			return err
-		}
+	if err := d.CheckMirrored(d.Split(p.Split)); err != nil {
+		return err
 	}
 	_, values := p.changed()
 	o.Key += fmt.Sprintf("augmentation %s\n", strings.Join(values, ", "))
